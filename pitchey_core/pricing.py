@@ -1,0 +1,107 @@
+"""What a job used, and what that costs, exactly.
+
+Money is an integer number of nano-dollars (10⁻⁹ $) from the price book to the ledger; floats never touch it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from pitchey_core.resources import GIB
+
+__all__ = ["NANOS_PER_USD", "PriceBook", "Usage", "format_usd", "parse_usd"]
+
+NANOS_PER_USD = 10**9
+_MICROS = 10**6
+_GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an attempt used, in integers so that a price is exact.
+
+    Attributes:
+        wall_us: Microseconds from start to return.
+        cpu_us: Microseconds of user and system time of the whole process tree.
+        peak_memory_bytes: Highest memory of the tree during this job alone.
+        memory_method: How the peak was measured: ``cgroup``, ``sampled-pss`` or ``self``.
+        bytes_in: Bytes fetched.
+        bytes_out: Bytes published.
+        gpu_us: Microseconds on an accelerator.
+        complete: False where a crash left only the figures of the last heartbeat.
+    """
+
+    wall_us: int = 0
+    cpu_us: int = 0
+    peak_memory_bytes: int = 0
+    memory_method: str = "self"
+    bytes_in: int = 0
+    bytes_out: int = 0
+    gpu_us: int = 0
+    complete: bool = True
+
+    @property
+    def wall_seconds(self) -> float:
+        return self.wall_us / _MICROS
+
+    @property
+    def cpu_seconds(self) -> float:
+        return self.cpu_us / _MICROS
+
+    def with_(self, **changes: Any) -> Usage:
+        """A copy with some figures changed."""
+        return replace(self, **changes)
+
+    def as_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Usage:
+        return cls(**record)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """Prices in nano-dollars. The defaults are the list prices of a public container platform.
+
+    Attributes:
+        vcpu_second: Per second of CPU time used (0.000020 $).
+        gib_second: Per GiB of reserved memory and second of wall time (0.0000025 $).
+        gb_disk_second: Per GB (10⁹ bytes) of outputs and second of wall time (0.00000007 $).
+        gpu_second: Per second on an accelerator.
+    """
+
+    vcpu_second: int = 20_000
+    gib_second: int = 2_500
+    gb_disk_second: int = 70
+    gpu_second: int = 0
+
+    def cost(self, usage: Usage, *, reserved_memory_bytes: int) -> int:
+        """Price of one attempt in nano-dollars, rounded once, half up."""
+        denominator = _MICROS * GIB * _GB
+        numerator = (
+            (usage.cpu_us * self.vcpu_second + usage.gpu_us * self.gpu_second) * GIB * _GB
+            + usage.wall_us * reserved_memory_bytes * self.gib_second * _GB
+            + usage.wall_us * usage.bytes_out * self.gb_disk_second * GIB
+        )
+        return (2 * numerator + denominator) // (2 * denominator)
+
+
+def format_usd(nanos: int) -> str:
+    """Nano-dollars as a decimal string with nine places: ``"0.000123456"``."""
+    sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
+    return f"{sign}{nanos // NANOS_PER_USD}.{nanos % NANOS_PER_USD:09d}"
+
+
+def parse_usd(text: str) -> int:
+    """The inverse of :func:`format_usd`; accepts any decimal number of at most nine places.
+
+    Raises:
+        ValueError: It is not a decimal number, or finer than a nano-dollar.
+    """
+    nanos = Decimal(text) * NANOS_PER_USD
+    if nanos != nanos.to_integral_value():
+        raise ValueError(f"{text!r} is finer than a nano-dollar")
+    return int(nanos)
