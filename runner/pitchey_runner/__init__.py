@@ -1,0 +1,1 @@
+"""The local job runner: a durable store, a supervisor, and the ``pitchey-run`` command."""
