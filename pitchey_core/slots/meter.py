@@ -1,0 +1,62 @@
+"""What a running process tree uses, sampled from outside of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from pitchey_core.pricing import Usage
+from pitchey_core.process.tree import tree_cpu_us, tree_memory
+
+__all__ = ["TreeMeter"]
+
+_INTERVAL: Final = 0.05
+_GROWTH: Final = 1.05
+
+
+class TreeMeter:
+    """Memory and CPU time of the tree under ``pid`` since the meter was made.
+
+    Resident sizes are summed at each sample: cheap, but shared pages count twice. Only when that sum has grown, or
+    comes near a limit, is the exact (proportional) size asked of the kernel, which costs it a walk of page tables.
+    A sample takes about a thousandth of a second; the pause adapts so that sampling stays below 2 % of one CPU.
+
+    Attributes:
+        interval: Seconds until the next sample is due.
+        peak_bytes: Highest proportional set size seen, in bytes; 0 before the first sample.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.interval = _INTERVAL
+        self.cpu_before_us = tree_cpu_us(pid)
+        self._due = time.monotonic() + _INTERVAL
+        self._measured_rss = 0
+        self._last_rss = 0
+        self.peak_bytes = 0
+
+    def sample(self, now: float) -> bool:
+        """Take a sample if one is due."""
+        if now < self._due:
+            return False
+        memory = tree_memory(self.pid)
+        self._last_rss = memory.rss_bytes
+        if memory.rss_bytes > self._measured_rss * _GROWTH:
+            self._measured_rss = memory.rss_bytes
+            self.peak_bytes = max(self.peak_bytes, memory.pss_bytes())
+        took = time.monotonic() - now
+        self.interval = max(_INTERVAL, min(1.0, took * 50))
+        self._due = now + self.interval
+        return True
+
+    def exceeds(self, limit_bytes: int) -> bool:
+        """Whether the tree is larger than the limit now, by the exact measure."""
+        return self._last_rss > limit_bytes and tree_memory(self.pid).pss_bytes() > limit_bytes
+
+    def usage(self) -> Usage:
+        """CPU so far and the peak so far; wall time is the caller's to know."""
+        return Usage(
+            cpu_us=max(0, tree_cpu_us(self.pid) - self.cpu_before_us),
+            peak_memory_bytes=self.peak_bytes,
+            memory_method="sampled-pss",
+        )

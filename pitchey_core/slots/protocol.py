@@ -1,0 +1,75 @@
+"""How a host, a warden and a job's process talk: length-prefixed JSON over an inherited descriptor.
+
+Frames are JSON objects with a ``kind``. JSON rather than pickle, and no shared state: a slot may be the interpreter of
+another virtual environment, or one day on another host.
+
+==============  ==========================================================================  ==================
+kind            fields                                                                      direction
+==============  ==========================================================================  ==================
+``ready``       ``version``, ``pid``: the warden is up                                      warden → host
+``run``         ``orders``: job orders; more than one only for a batch processor            host → warden → job
+``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden
+``lease``       ``until``: CLOCK_BOOTTIME in seconds; past it the warden kills the tree     host → warden
+``close``       kill what runs and exit                                                     host → warden
+``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host
+``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
+``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host
+``died``        ``error``, ``usage``, ``log_path``: the process of the job is gone          warden → host
+==============  ==========================================================================  ==================
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+__all__ = ["MAX_FRAME_BYTES", "PROTOCOL_VERSION", "FrameReader", "ProtocolError", "encode"]
+
+PROTOCOL_VERSION = 1
+MAX_FRAME_BYTES = 64 * 1024**2
+_HEADER = struct.Struct("!I")
+
+
+class ProtocolError(Exception):
+    """What arrived is not a frame of this protocol."""
+
+
+def encode(frame: dict[str, Any]) -> bytes:
+    """One frame as bytes."""
+    body = json.dumps(frame, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a {frame.get('kind')} frame of {len(body)} bytes; the most is {MAX_FRAME_BYTES}")
+    return _HEADER.pack(len(body)) + body
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Frames that are complete with ``data``, in order.
+
+        Raises:
+            ProtocolError: The stream is not of this protocol; nothing after it can be trusted.
+        """
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _HEADER.size:
+            (length,) = _HEADER.unpack_from(self._buffer)
+            if length > MAX_FRAME_BYTES:
+                raise ProtocolError(f"a frame of {length} bytes; the most is {MAX_FRAME_BYTES}")
+            end = _HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            try:
+                frame = json.loads(self._buffer[_HEADER.size : end])
+            except ValueError as error:
+                raise ProtocolError(f"not JSON: {error}") from error
+            if not isinstance(frame, dict) or "kind" not in frame:
+                raise ProtocolError("a frame without a kind")
+            frames.append(frame)
+            del self._buffer[:end]
+        return frames

@@ -1,0 +1,253 @@
+"""Slots as their host sees them: start one, give it jobs, read what they report, be sure that nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from pitchey_core.errors import PitcheyError, SlotCrashed, error_from_record
+from pitchey_core.order import JobOrder
+from pitchey_core.pricing import Usage
+from pitchey_core.process.tree import TAG_VARIABLE, kill_tree
+from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
+
+__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "clean_environment"]
+
+KILL_GRACE_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended in its slot.
+
+    Attributes:
+        facts: The processor's facts as JSON data, ``None`` if it failed.
+        manifest: Staged outputs, as JSON data of :class:`pitchey_core.storage.Manifest`; ``None`` if there are none.
+        usage: ``usage.complete`` is false where the process died.
+        died: The process of the job is gone, with everything that ran in it.
+    """
+
+    order: JobOrder
+    facts: dict[str, Any] | None
+    manifest: dict[str, Any] | None
+    usage: Usage
+    error: PitcheyError | None
+    log_path: str | None
+    died: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Progress of a job, or (``key`` ``None``) usage of the running tree so far."""
+
+    key: str | None
+    fraction: float | None = None
+    message: str | None = None
+    figures: dict[str, Any] | None = None
+    cpu_us: int | None = None
+    memory_bytes: int | None = None
+
+
+SlotReport = Callable[[Report], None]
+
+
+class Executor(Protocol):
+    """A place for slots to run; see the ``pitchey_executors`` hook. ``tag`` names the slot in leftover searches."""
+
+    async def open_slot(self, tag: str) -> Slot: ...
+
+
+class LocalExecutor:
+    """Slots as processes of this host.
+
+    Args:
+        python: Interpreter of the slots, for plugins of another virtual environment; default: this one.
+    """
+
+    def __init__(self, python: Path | None = None) -> None:
+        self.python = python or Path(sys.executable)
+
+    async def open_slot(self, tag: str) -> Slot:
+        """Start a slot. It is ready to take a job at once; its start-up is part of the first one.
+
+        Args:
+            tag: Everything that the slot starts carries it in its environment.
+        """
+        here, there = socket.socketpair()
+        here.setblocking(False)
+        outer = os.environ.get(TAG_VARIABLE)
+        full_tag = f"{outer}/{tag}" if outer else tag
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [os.fspath(self.python), "-I", "-m", "pitchey_core.slots.warden", str(there.fileno())],
+                pass_fds=[there.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=clean_environment() | {TAG_VARIABLE: full_tag},
+                start_new_session=True,
+                cwd="/",
+            )
+
+        try:
+            process = await anyio.to_thread.run_sync(start)
+        except OSError:
+            here.close()
+            raise
+        finally:
+            there.close()
+        return Slot(process, here, full_tag)
+
+
+def clean_environment() -> dict[str, str]:
+    """The variables that a slot gets: enough to find programs and credentials files, none of the caller's secrets."""
+    kept = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment.setdefault("LANG", "C.UTF-8")
+    return environment | {k: v for k, v in os.environ.items() if k.startswith("PITCHEY_TOOLS__")}
+
+
+class Slot:
+    """A warm process that runs one job (or batch) at a time.
+
+    Attributes:
+        tag: See :meth:`LocalExecutor.open_slot`.
+        jobs: Jobs that it has run.
+        alive: False once its warden is gone; open another then.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, tag: str) -> None:
+        self.tag = tag
+        self.jobs = 0
+        self.alive = True
+        self._process = process
+        self._channel = channel
+        self._frames = FrameReader()
+        self._sending = anyio.Lock()
+
+    async def run(self, orders: Sequence[JobOrder], report: SlotReport | None = None) -> list[Outcome]:
+        """Run one order, or several that their processor takes in one call; one outcome each, in order.
+
+        Errors of jobs are part of their outcomes. If the caller is cancelled, the slot is killed.
+        """
+        outcomes: dict[str, Outcome] = {}
+        by_key = {order.key: order for order in orders}
+        try:
+            await self._send({"kind": "run", "orders": [order.as_record() for order in orders]})
+            while len(outcomes) < len(by_key):
+                for frame in await self._receive():
+                    self._take(frame, by_key, outcomes, report)
+        except (OSError, ProtocolError) as error:
+            await self.kill()
+            crashed = SlotCrashed(f"the warden of the job's process is gone ({error})")
+            for key, order in by_key.items():
+                outcomes.setdefault(
+                    key, Outcome(order, None, None, Usage(complete=False), crashed, None, died=True)
+                )
+        except BaseException:
+            await self.kill()
+            raise
+        self.jobs += len(orders)
+        return [outcomes[order.key] for order in orders]
+
+    def _take(
+        self,
+        frame: dict[str, Any],
+        by_key: dict[str, JobOrder],
+        outcomes: dict[str, Outcome],
+        report: SlotReport | None,
+    ) -> None:
+        kind = frame["kind"]
+        if kind == "ready" and frame["version"] != PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"the slot speaks version {frame['version']} of the protocol, this host {PROTOCOL_VERSION}"
+            )
+        if kind == "progress" and report is not None:
+            report(Report(frame["key"], frame["fraction"], frame["message"], frame["figures"]))
+        elif kind == "stats" and report is not None:
+            report(Report(None, cpu_us=frame["cpu_us"], memory_bytes=frame["memory_bytes"]))
+        elif kind == "done" and frame["key"] in by_key:
+            outcomes[frame["key"]] = Outcome(
+                by_key[frame["key"]],
+                frame["facts"],
+                frame["manifest"],
+                Usage.from_record(frame["usage"]),
+                error_from_record(frame["error"]) if frame["error"] else None,
+                frame["log_path"],
+            )
+        elif kind == "died":
+            usage = Usage.from_record(frame["usage"])
+            for key, order in by_key.items():
+                if key not in outcomes:
+                    error = error_from_record(frame["error"])
+                    outcomes[key] = Outcome(order, None, None, usage, error, frame["log_path"], died=True)
+
+    async def cancel(self, key: str, *, grace_seconds: float = KILL_GRACE_SECONDS) -> None:
+        """Ask a running job to stop; past the grace time its tree is killed. Its outcome says ``Cancelled``."""
+        with contextlib.suppress(OSError):
+            await self._send({"kind": "cancel", "key": key, "grace_seconds": grace_seconds})
+
+    async def extend_lease(self, seconds: float) -> None:
+        """Let the slot live for that long from now; without a further call it kills what it runs."""
+        until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+        with contextlib.suppress(OSError):
+            await self._send({"kind": "lease", "until": until})
+
+    async def close(self) -> None:
+        """End the slot and wait until nothing of it is left."""
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Close the lifeline, wait for the warden to clear its tree, and clear up after a warden that did not."""
+        with anyio.CancelScope(shield=True):
+            self.alive = False
+            self._channel.close()
+            await anyio.to_thread.run_sync(self._end)
+
+    def _end(self) -> None:
+        try:
+            self._process.wait(KILL_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode != 0:
+            kill_tree(self._process.pid, tag=self.tag)
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        data = memoryview(encode(frame))
+        async with self._sending:
+            while data:
+                try:
+                    sent = self._channel.send(data)
+                except BlockingIOError:
+                    await anyio.wait_writable(self._channel)
+                else:
+                    data = data[sent:]
+
+    async def _receive(self) -> list[dict[str, Any]]:
+        while True:
+            try:
+                data = self._channel.recv(1 << 16)
+            except BlockingIOError:
+                await anyio.wait_readable(self._channel)
+                continue
+            if not data:
+                raise ConnectionResetError("its channel closed")
+            if frames := self._frames.feed(data):
+                return frames
+
+
+def new_tag(owner: str) -> str:
+    """A fresh tag for a slot of ``owner`` (a worker's id), so that ``owner`` finds all of its slots' leftovers."""
+    return f"{owner}/{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,451 @@
+"""The parent of a slot's process: forks it, watches it, and leaves nothing of it alive.
+
+Run as ``python -I -m pitchey_core.slots.warden FD``. One warden per slot, because a subreaper adopts every orphan of
+its slot, whatever called ``setsid`` or forked twice: nobody has to guess whose it is. The same process is the slot's
+fork server (it has one thread and pure Python modules only), so a crashed slot is back in milliseconds.
+
+Its descriptor is the lifeline: when the host's end closes, for whatever reason, the tree dies. The same happens when
+the lease runs out, which covers a host that is stopped rather than dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import gc
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import IO, Any, Final, NoReturn
+
+from pitchey_core.errors import Cancelled, LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
+from pitchey_core.order import JobOrder
+from pitchey_core.pricing import Usage
+from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tree
+from pitchey_core.slots import worker
+from pitchey_core.slots.meter import TreeMeter
+from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_STATS_SECONDS: Final = 1.0
+_MAX_BACKLOG: Final = 4 * 1024**2
+"""Bytes for a host that does not read; past that, progress is dropped and results wait."""
+_RECYCLE_JOBS: Final = 1000
+_RECYCLE_BYTES: Final = 1024**3
+
+
+class Warden:
+    """The event loop. Single-threaded, and it never blocks: a stopped host must not keep it from its duty."""
+
+    def __init__(self, host: socket.socket, tag: str) -> None:
+        self.host = host
+        self.tag = tag
+        self.frames = FrameReader()
+        self.outbox = bytearray()
+        self.selector = selectors.DefaultSelector()
+        self.lease_until: float | None = None
+        self.child: _Child | None = None
+        self.running: _Run | None = None
+        self.wakeup, wakeup_end = socket.socketpair()
+        for end in (self.wakeup, wakeup_end, host):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wakeup_end.fileno(), warn_on_full_buffer=False)
+        self._wakeup_end = wakeup_end
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self.die())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.selector.register(host, selectors.EVENT_READ, self.read_host)
+        self.selector.register(self.wakeup, selectors.EVENT_READ, self.reap)
+
+    # -- the loop -----------------------------------------------------------------------------------------------
+
+    def loop(self) -> NoReturn:
+        self.send({"kind": "ready", "version": PROTOCOL_VERSION, "pid": os.getpid()})
+        self.fork()
+        while True:
+            for key, events in self.selector.select(self.timeout()):
+                if key.fileobj is self.host and events & selectors.EVENT_WRITE:
+                    self.flush()
+                if events & selectors.EVENT_READ:
+                    key.data()
+            self.watch()
+
+    def timeout(self) -> float | None:
+        waits = []
+        if self.running is not None:
+            waits.append(self.running.meter.interval)
+            waits += [max(0.0, at - time.monotonic()) for at, _ in self.running.deadlines.values()]
+        if self.lease_until is not None:
+            waits.append(max(0.0, self.lease_until - time.clock_gettime(time.CLOCK_BOOTTIME)))
+        return min(waits, default=None)
+
+    def watch(self) -> None:
+        """Enforce the lease, the deadlines and the memory limit of what runs."""
+        if self.lease_until is not None and time.clock_gettime(time.CLOCK_BOOTTIME) >= self.lease_until:
+            self.lease_until = None
+            self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
+        run = self.running
+        if run is None:
+            return
+        now = time.monotonic()
+        for at, error in run.deadlines.values():
+            if now >= at:
+                self.kill(error)
+                return
+        if run.meter.sample(now):
+            limit = min((o.limits.memory_bytes for o in run.orders if o.limits.memory_bytes), default=None)
+            if limit is not None and run.meter.exceeds(limit):
+                self.kill(
+                    LimitExceeded(
+                        f"the job used more than its {limit // 1024**2} MiB of memory",
+                        limit="memory",
+                        remedy="give it a larger instance type",
+                    )
+                )
+                return
+        if now - run.stats_at >= _STATS_SECONDS:
+            run.stats_at = now
+            usage = run.meter.usage()
+            self.send(
+                {"kind": "stats", "cpu_us": usage.cpu_us, "memory_bytes": usage.peak_memory_bytes}, droppable=True
+            )
+
+    # -- the host -----------------------------------------------------------------------------------------------
+
+    def send(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
+        if droppable and len(self.outbox) > _MAX_BACKLOG:
+            return
+        self.outbox += encode(frame)
+        self.flush()
+
+    def flush(self) -> None:
+        while self.outbox:
+            try:
+                sent = self.host.send(self.outbox)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.die()
+            del self.outbox[:sent]
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.outbox else 0)
+        if self.selector.get_key(self.host).events != wanted:
+            self.selector.modify(self.host, wanted, self.read_host)
+
+    def read_host(self) -> None:
+        try:
+            data = self.host.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.die()
+        for frame in self.frames.feed(data):
+            self.obey(frame)
+
+    def obey(self, frame: dict[str, Any]) -> None:
+        match frame["kind"]:
+            case "run":
+                self.start([JobOrder.from_record(order) for order in frame["orders"]], frame)
+            case "cancel" if self.running is not None and frame["key"] in self.running.waiting:
+                cancelled = Cancelled("the job was cancelled")
+                self.running.deadlines["cancel"] = (time.monotonic() + frame["grace_seconds"], cancelled)
+                if self.child is not None:
+                    os.kill(self.child.pid, signal.SIGUSR1)
+            case "lease":
+                self.lease_until = frame["until"]
+            case "close":
+                self.die()
+            case _:
+                pass
+
+    # -- the child ----------------------------------------------------------------------------------------------
+
+    def fork(self) -> None:
+        """Fork the process that runs jobs. With more threads than one, locks could be copied in a locked state."""
+        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+        if threads != 1:
+            raise RuntimeError(f"the warden has {threads} threads; it must have one to fork safely")
+        channel, far_channel = socket.socketpair()
+        log, far_log = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            self.become_worker(far_channel, far_log)
+        far_channel.close()
+        os.close(far_log)
+        channel.setblocking(False)
+        os.set_blocking(log, False)
+        self.child = _Child(pid, channel, open(log, "rb", buffering=0))
+        self.selector.register(channel, selectors.EVENT_READ, self.read_child)
+        self.selector.register(self.child.log, selectors.EVENT_READ, self.pump_log)
+
+    def become_worker(self, channel: socket.socket, log: int) -> NoReturn:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        parent = os.getppid()
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        self.selector.close()
+        for end in (self.host, self.wakeup, self._wakeup_end):
+            end.close()
+        null = os.open(os.devnull, os.O_RDWR)
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        os.closerange(3, channel.fileno())
+        os.closerange(channel.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        worker.serve(channel)
+
+    def start(self, orders: list[JobOrder], frame: dict[str, Any]) -> None:
+        if self.child is None:
+            self.fork()
+        assert self.child is not None
+        self.running = _Run(orders, TreeMeter(self.child.pid))
+        try:
+            # The child is idle and reads; a blocking send of a large payload cannot stall.
+            self.child.channel.setblocking(True)
+            self.child.channel.sendall(encode(frame))
+            self.child.channel.setblocking(False)
+        except OSError:
+            self.child_died()
+
+    def read_child(self) -> None:
+        child = self.child
+        assert child is not None
+        try:
+            data = child.channel.recv(1 << 16)
+            frames = child.frames.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError):
+            data, frames = b"", []
+        for frame in frames:
+            self.relay(frame)
+        if not data:
+            self.child_died()
+
+    def relay(self, frame: dict[str, Any]) -> None:
+        run = self.running
+        if run is None or frame.get("key") not in run.waiting:
+            return
+        if frame["kind"] != "done":
+            self.send(frame, droppable=True)
+            return
+        run.waiting.discard(frame["key"])
+        if run.waiting:
+            self.send({**frame, "log_path": run.log_path()})
+            return
+        self.pump_log()
+        if run.meter.peak_bytes > frame["usage"]["peak_memory_bytes"]:
+            frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method="sampled-pss")
+        self.running = None
+        self.clear_leftovers()
+        self.send({**frame, "log_path": run.log_path()})
+        run.close()
+        self.recycle_if_due()
+
+    def clear_leftovers(self) -> None:
+        """Nothing survives a finished job: what its process started and left behind dies before the result is told."""
+        assert self.child is not None
+        expected = (os.getpid(), self.child.pid)
+        while left := [entry.pid for entry in tree(os.getpid()) if entry.alive and entry.pid not in expected]:
+            for pid in left:
+                kill_tree(pid)
+        self.collect()
+
+    def recycle_if_due(self) -> None:
+        child = self.child
+        if child is None:
+            return
+        child.jobs += 1
+        entry = read_process(child.pid)
+        if child.jobs >= _RECYCLE_JOBS or (entry is not None and entry.rss_bytes > _RECYCLE_BYTES):
+            self.drop_child()
+            self.fork()
+
+    def pump_log(self) -> None:
+        """Copy what the child printed to the attempt's log, which comes into being with the first byte."""
+        child = self.child
+        if child is None:
+            return
+        while True:
+            try:
+                data = child.log.read(1 << 16)
+            except OSError:
+                return
+            if data is None:
+                return
+            if not data:
+                with contextlib.suppress(KeyError, ValueError):
+                    self.selector.unregister(child.log)
+                return
+            if self.running is not None:
+                self.running.write_log(data)
+
+    def reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.wakeup.recv(4096)
+        self.collect()
+
+    def collect(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.child is not None and pid == self.child.pid:
+                self.child.status = status
+
+    def child_died(self) -> None:
+        """The child's channel closed: it crashed, or something killed it."""
+        child = self.child
+        if child is None:
+            return
+        for _ in range(200):
+            self.collect()
+            if child.status is not None:
+                break
+            time.sleep(0.005)
+        self.kill(SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more"))
+
+    def kill(self, error: PitcheyError) -> None:
+        """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""
+        run = self.running
+        usage = run.meter.usage() if run else Usage()
+        self.drop_child()
+        self.running = None
+        if run is not None:
+            usage = usage.with_(wall_us=run.wall_us(), cpu_us=max(usage.cpu_us, run.reaped_cpu_us()))
+            self.send(
+                {
+                    "kind": "died",
+                    "error": error.as_record(),
+                    "usage": usage.as_record(),
+                    "log_path": run.log_path(),
+                }
+            )
+            run.close()
+        self.fork()
+
+    def drop_child(self) -> None:
+        child, left = self.child, kill_tree(os.getpid(), tag=self.tag)
+        self.collect()
+        if child is not None:
+            self.pump_log()
+            self.child = None
+            for end in (child.channel, child.log):
+                with contextlib.suppress(KeyError, ValueError):
+                    self.selector.unregister(end)
+                end.close()
+        if left:
+            # Uninterruptible sleep: the kernel kills them as soon as it lets go of them. Reported, not waited for.
+            print(f"pitchey: processes {left} of slot {self.tag} do not die yet", file=sys.stderr)  # noqa: T201
+
+    def die(self) -> NoReturn:
+        """The end of the slot: nothing of it may be left."""
+        kill_tree(os.getpid(), tag=self.tag)
+        os._exit(0)
+
+
+class _Child:
+    def __init__(self, pid: int, channel: socket.socket, log: IO[bytes]) -> None:
+        self.pid = pid
+        self.channel = channel
+        self.log = log
+        self.frames = FrameReader()
+        self.status: int | None = None
+        self.jobs = 0
+
+
+class _Run:
+    """What runs now: its orders, who still owes an answer, its deadlines and its log."""
+
+    def __init__(self, orders: list[JobOrder], meter: TreeMeter) -> None:
+        self.orders = orders
+        self.waiting = {order.key for order in orders}
+        self.meter = meter
+        self.started = time.monotonic()
+        self.stats_at = self.started
+        self.deadlines: dict[str, tuple[float, PitcheyError]] = {}
+        wall = max((order.limits.wall_seconds or 0 for order in orders), default=0)
+        if wall and all(order.limits.wall_seconds for order in orders):
+            error = LimitExceeded(
+                f"the job ran longer than its {wall:g} s", limit="wall", remedy="raise the processor's wall_limit"
+            )
+            self.deadlines["wall"] = (self.started + wall, error)
+        self._log: IO[bytes] | None = None
+        self._logged = 0
+        self._reaped_before = _children_cpu_us()
+
+    def wall_us(self) -> int:
+        return int((time.monotonic() - self.started) * 1e6)
+
+    def reaped_cpu_us(self) -> int:
+        """CPU time of everything that was waited for since the start, less what the child had used before."""
+        return max(0, _children_cpu_us() - self._reaped_before - self.meter.cpu_before_us)
+
+    def write_log(self, data: bytes) -> None:
+        order = self.orders[0]
+        room = order.limits.log_bytes - self._logged
+        if room <= 0:
+            return
+        with contextlib.suppress(OSError):  # A full disk must not take the job down with its log.
+            if self._log is None:
+                order.log_path.parent.mkdir(parents=True, exist_ok=True)
+                self._log = open(order.log_path, "ab", buffering=0)
+            self._log.write(data[:room])
+            self._logged += len(data)
+            if self._logged > order.limits.log_bytes:
+                self._log.write(b"\n... the log ends here: it reached its limit\n")
+
+    def log_path(self) -> str | None:
+        return str(self.orders[0].log_path) if self._log is not None else None
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+
+def _children_cpu_us() -> int:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1e6)
+
+
+def _describe(status: int | None) -> str:
+    if status is None:
+        return "closed its channel"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return f"was killed by {signal.Signals(number).name}"
+    return f"exited with status {os.WEXITSTATUS(status)}"
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {errno.errorcode.get(number)}")
+
+
+def main() -> NoReturn:
+    """Entry point; the argument is the number of the inherited descriptor."""
+    host = socket.socket(fileno=int(sys.argv[1]))
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    # Copied pages stay shared with the child as long as the collector does not touch them.
+    gc.freeze()
+    Warden(host, os.environ[TAG_VARIABLE]).loop()
+
+
+if __name__ == "__main__":
+    main()
