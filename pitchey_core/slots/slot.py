@@ -20,10 +20,10 @@ import anyio.to_thread
 from pitchey_core.errors import PitcheyError, SlotCrashed, error_from_record
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
-from pitchey_core.process.tree import TAG_VARIABLE, kill_tree
+from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 
-__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "clean_environment"]
+__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "new_tag"]
 
 KILL_GRACE_SECONDS: Final = 5.0
 
@@ -95,7 +95,7 @@ class LocalExecutor:
                 [os.fspath(self.python), "-I", "-m", "pitchey_core.slots.warden", str(there.fileno())],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=clean_environment() | {TAG_VARIABLE: full_tag},
+                env=_environment(full_tag),
                 start_new_session=True,
                 cwd="/",
             )
@@ -110,12 +110,16 @@ class LocalExecutor:
         return Slot(process, here, full_tag)
 
 
-def clean_environment() -> dict[str, str]:
-    """The variables that a slot gets: enough to find programs and credentials files, none of the caller's secrets."""
-    kept = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment.setdefault("LANG", "C.UTF-8")
-    return environment | {k: v for k, v in os.environ.items() if k.startswith("PITCHEY_TOOLS__")}
+_STORAGE_VARIABLES: Final = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_CREDENTIALS")
+
+
+def _environment(tag: str) -> dict[str, str]:
+    """What a slot inherits: the clean default and, for fetching inputs, the credentials of storage drivers.
+
+    Programs that it starts get neither.
+    """
+    storage = {name: value for name, value in os.environ.items() if name.startswith(_STORAGE_VARIABLES)}
+    return clean_environment(storage) | {TAG_VARIABLE: tag}
 
 
 class Slot:

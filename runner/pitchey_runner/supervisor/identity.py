@@ -1,0 +1,43 @@
+"""Who a worker is, and whether another one still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+
+from pitchey_core.process import boot_id, pid_namespace, process_start_ticks
+from pitchey_runner.store.interface import WorkerInfo
+
+__all__ = ["is_dead_here", "this_worker"]
+
+
+def this_worker(types: Iterable[str], *, lease_seconds: float) -> WorkerInfo:
+    """This process as a worker. The id is fresh: a restarted worker must not speak for the one before it."""
+    return WorkerInfo(
+        id=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+        pid=os.getpid(),
+        pid_started=process_start_ticks(os.getpid()) or 0,
+        pid_namespace=pid_namespace(),
+        types=tuple(sorted(types)),
+        lease_seconds=lease_seconds,
+    )
+
+
+def is_dead_here(worker: WorkerInfo) -> bool:
+    """Whether a worker is known to be gone: it ran on this host and its process has ended.
+
+    False also where that cannot be told (another host, another PID namespace); its lease decides then. A worker of
+    an earlier boot of this host is dead.
+    """
+    if worker.host != socket.gethostname():
+        return False
+    if worker.boot_id != boot_id():
+        # Hosts may share a name; only with the namespace of the first process is it this kernel's past.
+        return False
+    if worker.pid_namespace != pid_namespace():
+        return False
+    return process_start_ticks(worker.pid) != worker.pid_started

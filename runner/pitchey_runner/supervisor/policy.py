@@ -1,0 +1,54 @@
+"""What becomes of a job whose attempt has ended. Pure decisions; the store carries them out."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
+from pitchey_runner.store.interface import AttemptOutcome, ClaimedJob, JobState
+
+__all__ = ["BACKOFF_BASE_SECONDS", "BACKOFF_CAP_SECONDS", "Verdict", "backoff", "judge"]
+
+BACKOFF_BASE_SECONDS: Final = 2.0
+BACKOFF_CAP_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """State of the job and outcome of the attempt; ``retry_in`` in seconds, with state ``scheduled``."""
+
+    state: JobState
+    outcome: AttemptOutcome
+    retry_in: float = 0.0
+    more_memory: bool = False
+
+
+def backoff(attempt: int, *, base: float = BACKOFF_BASE_SECONDS, rng: random.Random | None = None) -> float:
+    """Seconds before the attempt after ``attempt``: exponential, with full jitter.
+
+    Full jitter (uniform between 0 and the exponential bound) spreads a crowd of retries best; see "Exponential
+    Backoff And Jitter", AWS Architecture Blog, 2015.
+    """
+    bound = min(BACKOFF_CAP_SECONDS, base * 2.0 ** (attempt - 1))
+    return (rng or random).uniform(0.0, bound)
+
+
+def judge(job: ClaimedJob, error: PitcheyError | None, *, backoff_base: float = BACKOFF_BASE_SECONDS) -> Verdict:
+    """What follows from the way an attempt ended.
+
+    Permanent errors fail the job at once; retryable ones do when its attempts are used up. A job that hit its memory
+    limit gets one more attempt with one and a half times the memory.
+    """
+    if error is None:
+        return Verdict(JobState.COMPLETED, AttemptOutcome.COMPLETED)
+    if isinstance(error, Cancelled):
+        return Verdict(JobState.CANCELLED, AttemptOutcome.CANCELLED)
+    if job.attempt < job.max_attempts:
+        if isinstance(error, LimitExceeded) and error.limit == "memory" and job.memory_factor == 1.0:
+            return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, more_memory=True)
+        if error.retryable:
+            wait = backoff(job.attempt, base=backoff_base)
+            return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, retry_in=wait)
+    return Verdict(JobState.FAILED, AttemptOutcome.FAILED)

@@ -1,0 +1,182 @@
+"""From the outcome of an attempt to a settled job: commit the manifest, publish, settle. Each step is fenced.
+
+The order is what makes completion exact: once a manifest is committed the outputs *will* become visible, by this
+worker or by whoever rescues its jobs, and only then is the job ``completed``.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from pitchey_core.errors import PitcheyError, error_from_record
+from pitchey_core.host import Host
+from pitchey_core.pricing import Usage
+from pitchey_core.slots import Outcome
+from pitchey_core.storage import Manifest, discard_stale, publish
+from pitchey_runner.store.interface import (
+    AttemptOutcome,
+    Claim,
+    ClaimedJob,
+    JobState,
+    JobStore,
+    ManifestCommit,
+    Settlement,
+)
+from pitchey_runner.supervisor.events import JobSettled
+from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS, judge
+
+__all__ = ["Settler"]
+
+_log = logging.getLogger(__name__)
+_PUBLISH_TRIES: Final = 4
+
+
+class Settler:
+    """Settles attempts in a store. Blocking; call it in a thread.
+
+    Args:
+        backoff_base: Seconds that the first retry waits at most.
+    """
+
+    def __init__(self, store: JobStore, host: Host, *, backoff_base: float = BACKOFF_BASE_SECONDS) -> None:
+        self.store = store
+        self.host = host
+        self.backoff_base = backoff_base
+
+    def settle(self, job: ClaimedJob, outcome: Outcome) -> JobSettled | None:
+        """Settle one attempt; ``None`` if the claim was lost meanwhile, and nothing was published."""
+        settlement = self._settlement(job, outcome)
+        manifest = outcome.manifest
+        if manifest is not None and settlement.state in {JobState.COMPLETED, JobState.FAILED}:
+            commit = ManifestCommit(job.claim, manifest, _as_record(settlement))
+            if not self.store.commit_manifests([commit])[0]:
+                self._clean_up(job, outcome)
+                cancelled = self._cancelled(settlement)
+                return self._finish(job, cancelled) if self.store.settle([cancelled])[0] else None
+            settlement = self._publish(manifest, settlement)
+        if not self.store.settle([settlement])[0]:
+            self._clean_up(job, outcome)
+            return None
+        self._clean_up(job, outcome)
+        return self._finish(job, settlement)
+
+    def roll_forward(self, job: ClaimedJob) -> JobSettled | None:
+        """Publish and settle what a dead worker had committed to."""
+        assert job.manifest is not None
+        assert job.settlement is not None
+        settlement = self._publish(job.manifest, _from_record(job.claim, job.settlement))
+        return self._finish(job, settlement) if self.store.settle([settlement])[0] else None
+
+    def fail(self, job: ClaimedJob, error: PitcheyError) -> JobSettled | None:
+        """Settle an attempt that could not even start."""
+        verdict = judge(job, error, backoff_base=self.backoff_base)
+        settlement = Settlement(
+            job.claim,
+            verdict.outcome,
+            verdict.state,
+            result=self._bare_result(job, verdict.state, error),
+            error=error.as_record(),
+            retry_in=verdict.retry_in,
+        )
+        return self._finish(job, settlement) if self.store.settle([settlement])[0] else None
+
+    def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
+        verdict = judge(job, outcome.error, backoff_base=self.backoff_base)
+        result = self.host.result(outcome)
+        record = {**result.as_record(), "status": str(verdict.state)}
+        if verdict.state is JobState.SCHEDULED:
+            record["status"] = str(JobState.FAILED)
+        return Settlement(
+            job.claim,
+            verdict.outcome,
+            verdict.state,
+            result=record,
+            error=record["error"],
+            usage=result.usage,
+            cost_nanos=result.cost_nanos,
+            retry_in=verdict.retry_in,
+            log_path=outcome.log_path,
+            more_memory=verdict.more_memory,
+        )
+
+    def _publish(self, manifest: dict[str, Any], settlement: Settlement) -> Settlement:
+        """Publish, patiently; a failure that stays turns the settlement into a failed one."""
+        for attempt in range(1, _PUBLISH_TRIES + 1):
+            try:
+                publish(Manifest.from_record(manifest))
+            except PitcheyError as error:
+                if error.retryable and attempt < _PUBLISH_TRIES:
+                    time.sleep(0.2 * 2**attempt)
+                    continue
+                _log.warning("outputs of job %s could not be published: %s", settlement.claim.job_id, error)
+                return _unpublished(settlement, error)
+            else:
+                break
+        return settlement
+
+    def _cancelled(self, settlement: Settlement) -> Settlement:
+        result = {**(settlement.result or {}), "status": str(JobState.CANCELLED), "artifacts": [], "facts": {}}
+        return replace(settlement, outcome=AttemptOutcome.CANCELLED, state=JobState.CANCELLED, result=result)
+
+    def _clean_up(self, job: ClaimedJob, outcome: Outcome) -> None:
+        if job.output is not None:
+            discard_stale(job.output, job.claim.job_id, None)
+        shutil.rmtree(outcome.order.workdir, ignore_errors=True)
+
+    def _bare_result(self, job: ClaimedJob, state: JobState, error: PitcheyError) -> dict[str, Any]:
+        return {
+            "job_id": job.claim.job_id,
+            "status": str(JobState.FAILED if state is JobState.SCHEDULED else state),
+            "artifacts": [],
+            "facts": {},
+            "usage": Usage().as_record(),
+            "cost_usd": "0.000000000",
+            "error": error.as_record(),
+        }
+
+    def _finish(self, job: ClaimedJob, settlement: Settlement) -> JobSettled:
+        final = settlement.state is not JobState.SCHEDULED
+        return JobSettled(
+            job.claim.job_id,
+            job.type,
+            settlement.state,
+            error=error_from_record(settlement.error) if settlement.error else None,
+            retry_in=None if final else settlement.retry_in,
+            result=settlement.result if final else None,
+        )
+
+
+def _unpublished(settlement: Settlement, error: PitcheyError) -> Settlement:
+    record = error.as_record()
+    result = {
+        **(settlement.result or {}),
+        "status": str(JobState.FAILED),
+        "artifacts": [],
+        "facts": {},
+        "error": record,
+    }
+    return replace(
+        settlement, outcome=AttemptOutcome.FAILED, state=JobState.FAILED, result=result, error=record, retry_in=0.0
+    )
+
+
+def _as_record(settlement: Settlement) -> dict[str, Any]:
+    record = asdict(settlement)
+    del record["claim"]
+    return record
+
+
+def _from_record(claim: Claim, record: dict[str, Any]) -> Settlement:
+    return Settlement(
+        **{
+            **record,
+            "claim": claim,
+            "outcome": AttemptOutcome(record["outcome"]),
+            "state": JobState(record["state"]),
+            "usage": Usage.from_record(record["usage"]),
+        }
+    )
