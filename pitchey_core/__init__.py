@@ -83,7 +83,7 @@ _MODULES = {
 }  # fmt: skip
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605 - the type checker reads the imports above
+__all__ = sorted(_HOME)  # type checkers read the imports above
 
 
 def __getattr__(name: str) -> Any:

@@ -10,9 +10,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pitchey_core.errors import Cancelled, UsageError
 from pitchey_core.order import JobOrder
@@ -32,6 +33,7 @@ Execute = Callable[..., Completed]
 
 _PROGRESS_INTERVAL: Final = 0.1
 _UNSET: Final = object()
+T = TypeVar("T")
 
 
 class JobContext:
@@ -163,7 +165,10 @@ class JobContext:
                     remedy="give one: output='out/' or -o out/",
                 )
             self._stage = Stage(
-                self._order.output, self._order.key, overwrite=self._order.overwrite, workdir=self._order.workdir
+                self._order.output,
+                self._order.key,
+                overwrite=self._order.overwrite,
+                workdir=self._order.workdir,
             )
         return self._stage
 
@@ -229,8 +234,6 @@ class JobContext:
         Raises:
             ToolMissing, ToolFailed, LimitExceeded, Cancelled, OutOfSpace: As their names say.
         """
-        from dataclasses import replace  # noqa: PLC0415
-
         self.check()
         given = limits or ProcessLimits()
         given = replace(
@@ -262,7 +265,7 @@ class JobContext:
             LimitExceeded: It ran too long or grew too large.
             PitcheyError: What the function raised, or, where it crashed, :class:`SlotCrashed`.
         """
-        from pitchey_core.isolation import call_isolated  # noqa: PLC0415
+        from pitchey_core.isolation import call_isolated
 
         module = importlib.import_module(function.__module__)
         if getattr(module, function.__qualname__, None) is not function:
@@ -289,17 +292,21 @@ class AsyncJobContext:
         """See :meth:`JobContext.fetch`."""
         return await _in_thread(partial(self._job.fetch, url))
 
-    async def run(self, tool: str, args: Sequence[str | bytes | os.PathLike[str]], **options: Any) -> Completed:
+    async def run(
+        self, tool: str, args: Sequence[str | bytes | os.PathLike[str]], **options: Any
+    ) -> Completed:
         """See :meth:`JobContext.run`."""
         return await _in_thread(partial(self._job.run, tool, args, **options))
 
-    async def isolate(self, function: Callable[..., Any], *args: Any, limits: ProcessLimits | None = None) -> Any:
+    async def isolate(
+        self, function: Callable[..., Any], *args: Any, limits: ProcessLimits | None = None
+    ) -> Any:
         """See :meth:`JobContext.isolate`."""
         return await _in_thread(partial(self._job.isolate, function, *args, limits=limits))
 
 
-async def _in_thread(call: Callable[[], Any]) -> Any:
-    import anyio.to_thread  # noqa: PLC0415
+async def _in_thread(call: Callable[[], T]) -> T:
+    import anyio.to_thread
 
     # Not abandoned on cancellation: the call itself polls the flag and takes its process tree down with it.
     return await anyio.to_thread.run_sync(call)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.errors import ConfigError, InputError, PitcheyError
+from pitchey_core.errors import PitcheyError
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import map_input_files, parse_payload
@@ -41,7 +41,7 @@ class Host:
         Raises:
             ConfigError: A setting is wrong; the message names its key path.
         """
-        from pitchey_core.settings import load_settings  # noqa: PLC0415 - costs a tenth of a second
+        from pitchey_core.settings import load_settings  # costs a tenth of a second
 
         return cls(registry, load_settings(overrides=overrides).settings)
 

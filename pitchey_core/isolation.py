@@ -45,7 +45,8 @@ def call_isolated(
     except ValueError:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise SlotCrashed(
-            f"the isolated call of {target} died (status {done.returncode})" + "".join(f": {line}" for line in last)
+            f"the isolated call of {target} died (status {done.returncode})"
+            + "".join(f": {line}" for line in last)
         ) from None
     if answer["error"] is not None:
         raise error_from_record(answer["error"])
@@ -63,7 +64,9 @@ def _serve() -> None:
         answer["error"] = error.as_record()
     except Exception as error:  # noqa: BLE001 - whatever the function raises is the caller's to see
         traceback.print_exc()
-        answer["error"] = ProcessorError(f"{request['target']} raised {type(error).__name__}: {error}").as_record()
+        answer["error"] = ProcessorError(
+            f"{request['target']} raised {type(error).__name__}: {error}"
+        ).as_record()
     json.dump(answer, answer_to)
     answer_to.flush()
 

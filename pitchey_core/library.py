@@ -14,10 +14,9 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 
-
+from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import parse_payload
-from pitchey_core.host import Host
 from pitchey_core.processor import Plan, Result
 from pitchey_core.registry import Registry
 from pitchey_core.slots import LocalExecutor, Outcome, Report, new_tag
@@ -130,9 +129,9 @@ async def _in_slot(order: JobOrder, on_progress: ProgressCallback | None) -> Out
 
 
 def _in_process(registry: Registry, order: JobOrder, on_progress: ProgressCallback | None) -> Outcome:
-    from pitchey_core.context import JobContext  # noqa: PLC0415
-    from pitchey_core.slots.worker import attempt  # noqa: PLC0415
-    from pitchey_core.tools import ToolTable  # noqa: PLC0415
+    from pitchey_core.context import JobContext
+    from pitchey_core.slots.worker import attempt
+    from pitchey_core.tools import ToolTable
 
     job = JobContext(order, tools=lambda: ToolTable(registry.tools, order.tools), report=on_progress)
     done = attempt(order, registry.processor(order.spec.name), job)
@@ -153,11 +152,11 @@ def plan(
         UsageError: The processor does not plan.
         InputError: The input cannot be read.
     """
-    from pitchey_core.context import JobContext  # noqa: PLC0415
-    from pitchey_core.errors import UsageError  # noqa: PLC0415
-    from pitchey_core.pricing import Usage, format_usd  # noqa: PLC0415
-    from pitchey_core.processor import PlanningProcessor  # noqa: PLC0415
-    from pitchey_core.tools import ToolTable  # noqa: PLC0415
+    from pitchey_core.context import JobContext
+    from pitchey_core.errors import UsageError
+    from pitchey_core.pricing import Usage, format_usd
+    from pitchey_core.processor import PlanningProcessor
+    from pitchey_core.tools import ToolTable
 
     registry = registry or Registry.load()
     host = Host.from_settings(registry)

@@ -124,7 +124,9 @@ def parse_payload(model: type[P], data: Mapping[str, Any], *, what: str = "paylo
         raise UsageError(f"{what}: {path}: {first['msg']} (got {shown[:80]})") from None
 
 
-def map_input_files(model: type[Payload], data: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def map_input_files(
+    model: type[Payload], data: Mapping[str, Any], change: Callable[[str], str]
+) -> dict[str, Any]:
     """A copy of raw payload data in which every string of an :data:`InputFile` field went through ``change``."""
     result = dict(data)
     for name, field in model.model_fields.items():

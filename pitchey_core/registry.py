@@ -49,7 +49,9 @@ class PluginInfo:
     version: str | None
 
     def __str__(self) -> str:
-        return f"plugin {self.name!r} of {self.distribution or 'no distribution'} {self.version or ''}".rstrip()
+        return (
+            f"plugin {self.name!r} of {self.distribution or 'no distribution'} {self.version or ''}".rstrip()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,15 @@ class Registry:
             RegistryError: Two plugins claim one name; the message names both.
         """
         registry = cls()
-        for entry_point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name):
+        for entry_point in sorted(
+            importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda e: e.name
+        ):
             dist = entry_point.dist
             info = PluginInfo(
-                entry_point.name, entry_point.value, dist.name if dist else None, dist.version if dist else None
+                entry_point.name,
+                entry_point.value,
+                dist.name if dist else None,
+                dist.version if dist else None,
             )
             try:
                 module = entry_point.load()
@@ -129,8 +136,7 @@ class Registry:
             return
         try:
             offered = {
-                hook: [spec for specs in self._call(hook, module) for spec in specs]
-                for hook in _HOOKS
+                hook: [spec for specs in self._call(hook, module) for spec in specs] for hook in _HOOKS
             }
         except Exception as error:  # noqa: BLE001 - whatever a foreign hook raises
             self._manager.unregister(module)
@@ -231,7 +237,7 @@ class Registry:
 
 def load_processor(spec: ProcessorSpec, plugin: PluginInfo | None = None) -> AnyProcessor:
     """Import and instantiate the processor that a specification names; see :meth:`Registry.processor`."""
-    from pitchey_core.processor import Processor  # noqa: PLC0415 - brings pydantic, which `--help` must not pay for
+    from pitchey_core.processor import Processor  # brings pydantic, which `--help` must not pay for
 
     try:
         cls = load_target(spec.target)
@@ -249,7 +255,9 @@ def load_processor(spec: ProcessorSpec, plugin: PluginInfo | None = None) -> Any
             f"processor {spec.name!r} of {plugin or spec.target} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, Processor)):
-        raise RegistryError(f"processor {spec.name!r}: {spec.target} is not a subclass of pitchey_core.Processor")
+        raise RegistryError(
+            f"processor {spec.name!r}: {spec.target} is not a subclass of pitchey_core.Processor"
+        )
     return cls(spec)
 
 

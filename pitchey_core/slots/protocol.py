@@ -39,7 +39,9 @@ def encode(frame: dict[str, Any]) -> bytes:
     """One frame as bytes."""
     body = json.dumps(frame, separators=(",", ":")).encode()
     if len(body) > MAX_FRAME_BYTES:
-        raise ProtocolError(f"a {frame.get('kind')} frame of {len(body)} bytes; the most is {MAX_FRAME_BYTES}")
+        raise ProtocolError(
+            f"a {frame.get('kind')} frame of {len(body)} bytes; the most is {MAX_FRAME_BYTES}"
+        )
     return _HEADER.pack(len(body)) + body
 
 

@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 import time
-from typing import IO, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from pitchey_core.errors import Cancelled, LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
 from pitchey_core.order import JobOrder
@@ -30,6 +30,7 @@ from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tre
 from pitchey_core.slots import worker
 from pitchey_core.slots.meter import TreeMeter
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
+from pitchey_core.slots.running import Child, Run
 
 __all__ = ["main"]
 
@@ -52,8 +53,8 @@ class Warden:
         self.outbox = bytearray()
         self.selector = selectors.DefaultSelector()
         self.lease_until: float | None = None
-        self.child: _Child | None = None
-        self.running: _Run | None = None
+        self.child: Child | None = None
+        self.running: Run | None = None
         self.wakeup, wakeup_end = socket.socketpair()
         for end in (self.wakeup, wakeup_end, host):
             end.setblocking(False)
@@ -115,7 +116,8 @@ class Warden:
             run.stats_at = now
             usage = run.meter.usage()
             self.send(
-                {"kind": "stats", "cpu_us": usage.cpu_us, "memory_bytes": usage.peak_memory_bytes}, droppable=True
+                {"kind": "stats", "cpu_us": usage.cpu_us, "memory_bytes": usage.peak_memory_bytes},
+                droppable=True,
             )
 
     # -- the host -----------------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class Warden:
         os.close(far_log)
         channel.setblocking(False)
         os.set_blocking(log, False)
-        self.child = _Child(pid, channel, open(log, "rb", buffering=0))
+        self.child = Child(pid, channel, log)
         self.selector.register(channel, selectors.EVENT_READ, self.read_child)
         self.selector.register(self.child.log, selectors.EVENT_READ, self.pump_log)
 
@@ -209,7 +211,7 @@ class Warden:
         if self.child is None:
             self.fork()
         assert self.child is not None
-        self.running = _Run(orders, TreeMeter(self.child.pid))
+        self.running = Run(orders, TreeMeter(self.child.pid))
         try:
             # The child is idle and reads; a blocking send of a large payload cannot stall.
             self.child.channel.setblocking(True)
@@ -279,10 +281,8 @@ class Warden:
             return
         while True:
             try:
-                data = child.log.read(1 << 16)
-            except OSError:
-                return
-            if data is None:
+                data = os.read(child.log, 1 << 16)
+            except BlockingIOError:
                 return
             if not data:
                 with contextlib.suppress(KeyError, ValueError):
@@ -317,7 +317,9 @@ class Warden:
             if child.status is not None:
                 break
             time.sleep(0.005)
-        self.kill(SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more"))
+        self.kill(
+            SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more")
+        )
 
     def kill(self, error: PitcheyError) -> None:
         """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""
@@ -347,7 +349,7 @@ class Warden:
             for end in (child.channel, child.log):
                 with contextlib.suppress(KeyError, ValueError):
                     self.selector.unregister(end)
-                end.close()
+            child.close()
         if left:
             # Uninterruptible sleep: the kernel kills them as soon as it lets go of them. Reported, not waited for.
             print(f"pitchey: processes {left} of slot {self.tag} do not die yet", file=sys.stderr)  # noqa: T201
@@ -356,70 +358,6 @@ class Warden:
         """The end of the slot: nothing of it may be left."""
         kill_tree(os.getpid(), tag=self.tag)
         os._exit(0)
-
-
-class _Child:
-    def __init__(self, pid: int, channel: socket.socket, log: IO[bytes]) -> None:
-        self.pid = pid
-        self.channel = channel
-        self.log = log
-        self.frames = FrameReader()
-        self.status: int | None = None
-        self.jobs = 0
-
-
-class _Run:
-    """What runs now: its orders, who still owes an answer, its deadlines and its log."""
-
-    def __init__(self, orders: list[JobOrder], meter: TreeMeter) -> None:
-        self.orders = orders
-        self.waiting = {order.key for order in orders}
-        self.meter = meter
-        self.started = time.monotonic()
-        self.stats_at = self.started
-        self.deadlines: dict[str, tuple[float, PitcheyError]] = {}
-        wall = max((order.limits.wall_seconds or 0 for order in orders), default=0)
-        if wall and all(order.limits.wall_seconds for order in orders):
-            error = LimitExceeded(
-                f"the job ran longer than its {wall:g} s", limit="wall", remedy="raise the processor's wall_limit"
-            )
-            self.deadlines["wall"] = (self.started + wall, error)
-        self._log: IO[bytes] | None = None
-        self._logged = 0
-        self._reaped_before = _children_cpu_us()
-
-    def wall_us(self) -> int:
-        return int((time.monotonic() - self.started) * 1e6)
-
-    def reaped_cpu_us(self) -> int:
-        """CPU time of everything that was waited for since the start, less what the child had used before."""
-        return max(0, _children_cpu_us() - self._reaped_before - self.meter.cpu_before_us)
-
-    def write_log(self, data: bytes) -> None:
-        order = self.orders[0]
-        room = order.limits.log_bytes - self._logged
-        if room <= 0:
-            return
-        with contextlib.suppress(OSError):  # A full disk must not take the job down with its log.
-            if self._log is None:
-                order.log_path.parent.mkdir(parents=True, exist_ok=True)
-                self._log = open(order.log_path, "ab", buffering=0)
-            self._log.write(data[:room])
-            self._logged += len(data)
-            if self._logged > order.limits.log_bytes:
-                self._log.write(b"\n... the log ends here: it reached its limit\n")
-
-    def log_path(self) -> str | None:
-        return str(self.orders[0].log_path) if self._log is not None else None
-
-    def close(self) -> None:
-        if self._log is not None:
-            self._log.close()
-
-
-def _children_cpu_us() -> int:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return int((used.ru_utime + used.ru_stime) * 1e6)
 
 
 def _describe(status: int | None) -> str:

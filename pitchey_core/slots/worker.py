@@ -83,7 +83,9 @@ def attempt(order: JobOrder, processor: AnyProcessor, job: JobContext) -> Attemp
     return done
 
 
-def attempt_batch(orders: Sequence[JobOrder], processor: AnyProcessor, jobs: Sequence[JobContext]) -> list[Attempted]:
+def attempt_batch(
+    orders: Sequence[JobOrder], processor: AnyProcessor, jobs: Sequence[JobContext]
+) -> list[Attempted]:
     """Run the jobs of a batch in one call; what the call used is split evenly over them."""
     if not isinstance(processor, BatchProcessor):
         raise TypeError(f"{processor.spec.name} does not take batches")
@@ -110,7 +112,9 @@ def attempt_batch(orders: Sequence[JobOrder], processor: AnyProcessor, jobs: Seq
 
 def _conclude(done: Attempted, processor: AnyProcessor, facts: object) -> None:
     if not isinstance(facts, Facts):
-        raise TypeError(f"process() of {processor.spec.name!r} returned {type(facts).__name__}, not its Facts model")
+        raise TypeError(
+            f"process() of {processor.spec.name!r} returned {type(facts).__name__}, not its Facts model"
+        )
     data = facts.model_dump(mode="json")
     size = len(json.dumps(data))
     if size > MAX_FACTS_BYTES:
@@ -149,7 +153,9 @@ def _as_pitchey_error(error: BaseException, order: JobOrder, job: JobContext) ->
         return Cancelled(f"job {order.job_id} was cancelled")
     job.log.error("%s", "".join(traceback.format_exception(error)))
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return OutOfSpace(f"the disk is full: {error.filename or order.output}", remedy="free some space, then retry")
+        return OutOfSpace(
+            f"the disk is full: {error.filename or order.output}", remedy="free some space, then retry"
+        )
     if isinstance(error, MemoryError):
         return LimitExceeded("the processor ran out of memory", limit="memory")
     return ProcessorError(
@@ -159,14 +165,14 @@ def _as_pitchey_error(error: BaseException, order: JobOrder, job: JobContext) ->
 
 
 def _run_async(processor: AnyProcessor, payload: Any, job: JobContext) -> Any:
-    import anyio  # noqa: PLC0415 - only async processors need it
+    import anyio  # only async processors need it
 
     async def main() -> Any:
         result: Any = None
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
-                while not job.cancelled:
+                while not job.cancelled:  # noqa: ASYNC110 - a signal handler sets it; no event can wait for that
                     await anyio.sleep(0.1)
                 group.cancel_scope.cancel()
 
@@ -230,7 +236,9 @@ def _split(usage: Usage, parts: int) -> list[Usage]:
         return total // parts + (1 if index < total % parts else 0)
 
     return [
-        usage.with_(wall_us=share(usage.wall_us, i), cpu_us=share(usage.cpu_us, i), bytes_in=share(usage.bytes_in, i))
+        usage.with_(
+            wall_us=share(usage.wall_us, i), cpu_us=share(usage.cpu_us, i), bytes_in=share(usage.bytes_in, i)
+        )
         for i in range(parts)
     ]
 
@@ -275,7 +283,10 @@ class _Server:
 
     def context(self, order: JobOrder) -> JobContext:
         return JobContext(
-            order, tools=lambda: self.tools(order), report=self.reporter(order), cancelled=lambda: self.cancelled
+            order,
+            tools=lambda: self.tools(order),
+            report=self.reporter(order),
+            cancelled=lambda: self.cancelled,
         )
 
     def tools(self, order: JobOrder) -> ToolTable:
@@ -285,7 +296,13 @@ class _Server:
 
     def reporter(self, order: JobOrder) -> Callable[[float | None, str | None, dict[str, Any]], None]:
         def report(fraction: float | None, message: str | None, figures: dict[str, Any]) -> None:
-            frame = {"kind": "progress", "key": order.key, "fraction": fraction, "message": message, "figures": figures}
+            frame = {
+                "kind": "progress",
+                "key": order.key,
+                "fraction": fraction,
+                "message": message,
+                "figures": figures,
+            }
             self.channel.sendall(encode(frame))
 
         return report
@@ -300,7 +317,10 @@ def serve(channel: socket.socket) -> NoReturn:
     try:
         faulthandler.enable(all_threads=True)
         logging.basicConfig(
-            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+            level=logging.INFO,
+            stream=sys.stderr,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            force=True,
         )
         server = _Server(channel)
         signal.signal(signal.SIGUSR1, server.cancel)

@@ -35,7 +35,9 @@ def backoff(attempt: int, *, base: float = BACKOFF_BASE_SECONDS, rng: random.Ran
     return (rng or random).uniform(0.0, bound)
 
 
-def judge(job: ClaimedJob, error: PitcheyError | None, *, backoff_base: float = BACKOFF_BASE_SECONDS) -> Verdict:
+def judge(
+    job: ClaimedJob, error: PitcheyError | None, *, backoff_base: float = BACKOFF_BASE_SECONDS
+) -> Verdict:
     """What follows from the way an attempt ended.
 
     Permanent errors fail the job at once; retryable ones do when its attempts are used up. A job that hit its memory

@@ -119,7 +119,12 @@ class Settler:
         return settlement
 
     def _cancelled(self, settlement: Settlement) -> Settlement:
-        result = {**(settlement.result or {}), "status": str(JobState.CANCELLED), "artifacts": [], "facts": {}}
+        result = {
+            **(settlement.result or {}),
+            "status": str(JobState.CANCELLED),
+            "artifacts": [],
+            "facts": {},
+        }
         return replace(settlement, outcome=AttemptOutcome.CANCELLED, state=JobState.CANCELLED, result=result)
 
     def _clean_up(self, job: ClaimedJob, outcome: Outcome) -> None:
@@ -160,7 +165,12 @@ def _unpublished(settlement: Settlement, error: PitcheyError) -> Settlement:
         "error": record,
     }
     return replace(
-        settlement, outcome=AttemptOutcome.FAILED, state=JobState.FAILED, result=result, error=record, retry_in=0.0
+        settlement,
+        outcome=AttemptOutcome.FAILED,
+        state=JobState.FAILED,
+        result=result,
+        error=record,
+        retry_in=0.0,
     )
 
 

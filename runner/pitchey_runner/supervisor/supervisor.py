@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -18,12 +18,13 @@ import anyio
 import anyio.to_thread
 
 from pitchey_core.errors import Cancelled, LeaseLost, PitcheyError, SlotCrashed, StoreError, TransientError
+from pitchey_core.hooks import load_target
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
 from pitchey_core.processor import BatchProcessor
 from pitchey_core.slots import Executor, LocalExecutor, Outcome, Report, Slot
-from pitchey_core.storage import discard_stale
+from pitchey_core.storage import Stage, discard_stale
 from pitchey_runner.store.interface import (
     Beat,
     ClaimedJob,
@@ -136,6 +137,9 @@ class Supervisor:
                 async with anyio.create_task_group() as self._lanes:
                     await self._claim_until_done(drain)
                 background.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            ours = group.subgroup(PitcheyError)
+            raise (_first(ours) if ours is not None else group) from None
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
@@ -297,7 +301,9 @@ class Supervisor:
             for held, order in orders:
                 held.slot, held.started = slot, began
                 self._emit(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
-            outcomes = await slot.run([order for _, order in orders], partial(self._report, dict(self._keys(orders))))
+            outcomes = await slot.run(
+                [order for _, order in orders], partial(self._report, dict(self._keys(orders)))
+            )
         finally:
             await self._pool.give_back(slot)
         took = (time.monotonic() - began) / len(orders)
@@ -376,10 +382,11 @@ class Supervisor:
 
     def _discard(self, held: _Held, outcome: Outcome) -> None:
         if held.job.output is not None:
-            from pitchey_core.storage import Stage  # noqa: PLC0415
-
             Stage(
-                held.job.output, outcome.order.key, overwrite=held.job.overwrite, workdir=outcome.order.workdir
+                held.job.output,
+                outcome.order.key,
+                overwrite=held.job.overwrite,
+                workdir=outcome.order.workdir,
             ).discard()
 
     async def _release(self, lane: list[_Held]) -> None:
@@ -466,7 +473,9 @@ class Supervisor:
                 rolled = await self._in_thread(rescue, self.store, self._me)
                 for job in rolled:
                     self._held[job.claim.job_id] = _Held(job)
-                    await self._conclude(self._held[job.claim.job_id], partial(self._settler.roll_forward, job))
+                    await self._conclude(
+                        self._held[job.claim.job_id], partial(self._settler.roll_forward, job)
+                    )
             except PitcheyError as error:
                 _log.warning("rescue failed: %s", error)
             self._change.set()
@@ -485,16 +494,17 @@ class Supervisor:
         return await anyio.to_thread.run_sync(partial(call, *args))
 
 
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group of groups: one cause, told without the machinery around it."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 def _notify(name: str, target: str, event: Event) -> None:
-    from dataclasses import asdict  # noqa: PLC0415
-
-    from pitchey_core.hooks import load_target  # noqa: PLC0415
-
     record = asdict(event)
     if isinstance(event, JobSettled) and event.error is not None:
         record["error"] = event.error.as_record()
     try:
         load_target(target)({"kind": type(event).__name__, **record})
-    except Exception:
-        # A foreign observer must not stop the work.
+    except Exception:  # noqa: BLE001 - a foreign observer must not stop the work
         _log.exception("observer %s failed", name)

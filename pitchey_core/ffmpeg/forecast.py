@@ -1,0 +1,75 @@
+"""Predict what an encode will take, by encoding a moment of the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pitchey_core.ffmpeg.encode import run_ffmpeg
+from pitchey_core.ffmpeg.graph import Target, build_arguments
+from pitchey_core.ffmpeg.hardware import EncoderChoice
+from pitchey_core.ffmpeg.media import MediaInfo
+from pitchey_core.ffmpeg.plan import StreamPlan
+
+if TYPE_CHECKING:
+    from pitchey_core.context import JobContext
+
+__all__ = ["Estimate", "estimate"]
+
+_SAMPLE_SECONDS = 2.0
+# Starting ffmpeg and opening files; a share of the sample that must not be multiplied.
+_START_SECONDS = 0.15
+# Read, rewrite for fast start and verify: slow disks included. Only the order of magnitude matters here.
+_COPY_BYTES_PER_SECOND = 150e6
+_COPY_CPU_PER_BYTE = 1.5e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A prediction: seconds of wall and CPU time, and bytes of output."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    output_bytes: int
+
+
+def estimate(job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: EncoderChoice | None) -> Estimate | None:
+    """Predict the run of a plan; ``None`` if the play time of the input is unknown.
+
+    A plan that encodes is tried on two seconds from the middle of the part, in the job's own work folder.
+    """
+    wanted = plan.wanted
+    if info.duration_seconds is None:
+        return None
+    start = wanted.start or 0.0
+    seconds = max(0.0, info.duration_seconds - start)
+    if wanted.duration is not None:
+        seconds = min(seconds, wanted.duration)
+    if not plan.encodes:
+        size = int(info.bytes * min(1.0, seconds / info.duration_seconds))
+        return Estimate(
+            round(_START_SECONDS + size / _COPY_BYTES_PER_SECOND, 2),
+            round(_START_SECONDS + size * _COPY_CPU_PER_BYTE, 2),
+            size,
+        )
+    length = min(_SAMPLE_SECONDS, seconds)
+    middle = start + (seconds - length) / 2
+    sample = replace(plan, wanted=replace(wanted, start=middle, duration=length))
+    path: Path = job.workdir / f"sample.{wanted.container.name}"
+    targets = [Target(sample, path, encoder)]
+    try:
+        stats = run_ffmpeg(
+            job, build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels), duration=length
+        )
+        size = path.stat().st_size
+    finally:
+        path.unlink(missing_ok=True)
+    factor = seconds / length if length else 1.0
+    return Estimate(
+        round(max(0.0, stats.wall_seconds - _START_SECONDS) * factor + _START_SECONDS, 2),
+        round(max(0.0, stats.cpu_seconds - _START_SECONDS) * factor + _START_SECONDS, 2),
+        int(size * factor),
+    )
+
+

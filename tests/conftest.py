@@ -1,0 +1,38 @@
+"""Fixtures that more than one part of the tests uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workplace import Workplace
+
+from pitchey_core.registry import Registry
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return Registry.load()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, registry: Registry) -> Workplace:
+    """A store, a data folder and supervisors with short times."""
+    return Workplace(tmp_path, registry, {"beat": 0.5, "lease": 5.0, "cancel_poll": 0.05, "kill_grace": 0.5})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; needs the right to mount."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", os.fspath(folder)], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", os.fspath(folder)], check=True)

@@ -1,0 +1,193 @@
+"""kill -9, and what is left of it: nothing at once, everything after a restart."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from workplace import Workplace, descendants_of, pids_are_gone, wait_until
+
+from pitchey_core.storage import to_url
+from pitchey_runner.store.interface import AttemptOutcome, JobState
+
+
+def test_everything_of_a_killed_runner_dies_within_two_seconds_without_a_restart(
+    workplace: Workplace,
+) -> None:
+    pid_file = workplace.root / "daemon.pid"
+    with workplace.store() as store:
+        store.enqueue(
+            [
+                workplace.job("test-child", seconds=600),
+                workplace.job("test-daemon", pid_file=str(pid_file), wait=600),
+                workplace.job("test-spin", deaf=True),
+            ]
+        )
+    runner = workplace.started()
+    wait_until(lambda: len(workplace.traces()) == 3 and pid_file.exists(), what="the start of the jobs")
+    below = wait_until(
+        lambda: len(found := descendants_of(runner.process.pid)) >= 7 and found, what="their processes"
+    )
+    assert isinstance(below, list)
+    pids = [*below, int(pid_file.read_text())]
+    runner.process.send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    runner.process.wait()
+    wait_until(lambda: pids_are_gone(pids), 10, "the death of every process")
+    assert time.monotonic() - killed < 2.0
+
+
+def test_a_killed_runners_jobs_complete_after_a_restart(workplace: Workplace) -> None:
+    out = workplace.root / "out"
+    job = replace(workplace.job("test-sleep", seconds=1.0, output=True), output=to_url(out, Path("/")))
+    with workplace.store() as store:
+        store.enqueue([job])
+    runner = workplace.started()
+    wait_until(workplace.traces, what="the start of the job")
+    runner.kill()
+    assert not (out / "slept.txt").exists()
+    began = time.monotonic()
+    assert workplace.started().wait() == 0
+    assert time.monotonic() - began < 15
+    with workplace.store() as store:
+        record = store.get(job.id)
+        attempts = store.attempts(job.id)
+    assert record is not None
+    assert record.status is JobState.COMPLETED
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.LOST, AttemptOutcome.COMPLETED]
+    assert attempts[0].usage is not None
+    assert not attempts[0].usage.complete
+    assert attempts[0].cost_nanos > 0
+    assert (out / "slept.txt").read_text() == "1.0\n"
+    assert sorted(each.name for each in out.iterdir()) == ["manifest.json", "slept.txt"]
+
+
+def test_a_job_that_kills_three_runners_is_not_given_a_fourth(workplace: Workplace) -> None:
+    with workplace.store() as store:
+        (job_id,) = store.enqueue([workplace.job("test-sleep", seconds=600)])
+    assert job_id is not None
+    for attempt in range(1, 4):
+        runner = workplace.started()
+        wait_until(lambda n=attempt: len(workplace.traces()) == n, what=f"attempt {attempt}")
+        runner.kill()
+    assert workplace.started().wait() == 0
+    with workplace.store() as store:
+        record = store.get(job_id)
+    assert record is not None
+    assert record.status is JobState.FAILED
+    assert record.lost_count == 3
+
+
+def test_sigterm_drains_and_a_second_one_gives_the_job_back(workplace: Workplace) -> None:
+    with workplace.store() as store:
+        first, _ = store.enqueue([workplace.job("test-sleep", seconds=1.0), workplace.job("test-noop")])
+    runner = workplace.started(drain=False)
+    wait_until(workplace.traces, what="the start of a job")
+    runner.signal(signal.SIGTERM)
+    assert runner.wait() == 0
+    with workplace.store() as store:
+        assert first is not None
+        record = store.get(first)
+        assert record is not None
+        assert record.status is JobState.COMPLETED
+
+        (long,) = store.enqueue([workplace.job("test-child", seconds=600)])
+    seen = len(workplace.traces())
+    runner = workplace.started(drain=False)
+    wait_until(
+        lambda: len(workplace.traces()) > seen and workplace.traces()[-1]["job_id"] == long,
+        what="the long job",
+    )
+    below = descendants_of(runner.process.pid)
+    runner.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert runner.process.poll() is None
+    runner.signal(signal.SIGTERM)
+    assert runner.wait(15) == 0
+    wait_until(lambda: pids_are_gone(below), what="the death of its processes")
+    with workplace.store() as store:
+        assert long is not None
+        record = store.get(long)
+        assert record is not None
+        assert (record.status, record.lost_count, record.retry_count) == (JobState.PENDING, 0, 0)
+
+
+def test_a_stopped_runner_loses_its_job_and_publishes_nothing_of_it(workplace: Workplace) -> None:
+    """SIGSTOP for longer than the lease: another runner takes over, and the first finds its lease gone."""
+    workplace.timing = {"beat": 0.3, "lease": 1.5, "cancel_poll": 0.05, "kill_grace": 0.5}
+    out = workplace.root / "out"
+    job = replace(workplace.job("test-sleep", seconds=4.0, output=True), output=to_url(out, Path("/")))
+    with workplace.store() as store:
+        store.enqueue([job])
+    stopped = workplace.started()
+    wait_until(workplace.traces, what="the start of the job")
+    below = descendants_of(stopped.process.pid)
+    stopped.signal(signal.SIGSTOP)
+    # The warden keeps the lease although its supervisor cannot.
+    wait_until(
+        lambda: workplace.traces() and pids_are_gone([workplace.traces()[0]["pid"]]), what="the warden's kill"
+    )
+    assert workplace.started().wait() == 0
+    published = (out / "slept.txt").stat()
+    stopped.signal(signal.SIGCONT)
+    assert stopped.wait(30) == 0
+    wait_until(lambda: pids_are_gone(below), what="the death of the stopped runner's processes")
+    with workplace.store() as store:
+        record = store.get(job.id)
+        attempts = store.attempts(job.id)
+    assert record is not None
+    assert record.status is JobState.COMPLETED
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.LOST, AttemptOutcome.COMPLETED]
+    assert (out / "slept.txt").stat().st_mtime_ns == published.st_mtime_ns
+    assert sorted(each.name for each in out.iterdir()) == ["manifest.json", "slept.txt"]
+
+
+_POINTS = [
+    f"{when}:{what}"
+    for what in ("claim", "commit_manifests", "link", "replace", "settle")
+    for when in ("before", "after")
+]
+
+
+@pytest.mark.parametrize("point", _POINTS)
+def test_at_every_crash_point_a_reader_sees_the_whole_output_or_none(
+    workplace: Workplace, point: str
+) -> None:
+    out = workplace.root / "out"
+    target = out / "echo.txt"
+    job = replace(workplace.job("test-echo", text="x" * 5000, repeat=200), output=to_url(out, Path("/")))
+    whole = ("x" * 5000 + "\n") * 200
+    with workplace.store() as store:
+        store.enqueue([job])
+    runner = workplace.started(crash=point)
+
+    def look() -> bool:
+        if target.exists():
+            assert target.read_text() == whole
+        return runner.process.poll() is not None
+
+    wait_until(look, 30, "the crash")
+    assert runner.process.returncode == -signal.SIGKILL, runner.log.read_text()
+    runner = workplace.started()
+    wait_until(look, 30, "the second runner's end")
+    assert runner.process.returncode == 0, runner.log.read_text()
+    with workplace.store() as store:
+        record = store.get(job.id)
+        attempts = store.attempts(job.id)
+        completions = [event for event in store.events(job_id=job.id) if event.state is JobState.COMPLETED]
+    assert record is not None
+    assert record.status is JobState.COMPLETED
+    assert len(completions) == 1
+    assert target.read_text() == whole
+    assert sorted(each.name for each in out.iterdir()) == ["echo.txt", "manifest.json"]
+    # Once the manifest is committed the job is not run again, only published.
+    committed = (
+        point in {"after:commit_manifests", "before:settle", "after:settle"}
+        or "link" in point
+        or "replace" in point
+    )
+    assert len(attempts) == (1 if committed else 2)
+    assert all(attempt.cost_nanos > 0 for attempt in attempts if attempt.outcome is AttemptOutcome.COMPLETED)

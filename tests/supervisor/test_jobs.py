@@ -1,0 +1,141 @@
+"""What becomes of jobs: completed, retried, dead, cancelled; in batches, by priority, within limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from workplace import Workplace
+
+from pitchey_core.storage import to_url
+from pitchey_runner.store.interface import AttemptOutcome, JobState, Priority
+from pitchey_runner.supervisor import JobProgress, JobSettled, JobStarted
+
+
+def test_a_job_is_done_published_priced_and_told(workplace: Workplace) -> None:
+    out = workplace.root / "out"
+    job = replace(workplace.job("test-echo", text="hi"), output=to_url(out, Path("/")))
+    (record,), events = workplace.drain(job)
+    assert record.status is JobState.COMPLETED
+    assert (out / "echo.txt").read_text() == "hi\n"
+    assert record.result is not None
+    assert record.result["artifacts"][0]["name"] == "echo.txt"
+    assert record.cost_nanos > 0
+    assert record.result["usage"]["cpu_us"] > 0
+    assert record.result["usage"]["peak_memory_bytes"] > 1024**2
+    assert [type(event) for event in events if not isinstance(event, JobProgress)] == [JobStarted, JobSettled]
+    assert not list(workplace.data_dir.glob("work/*"))
+    assert sorted(each.name for each in out.iterdir()) == ["echo.txt", "manifest.json"]
+
+
+def test_a_warm_slot_serves_job_after_job(workplace: Workplace) -> None:
+    records, _ = workplace.drain(*[workplace.job("test-noop", value=n) for n in range(30)], max_slots=1)
+    assert {record.status for record in records} == {JobState.COMPLETED}
+    assert [record.result["facts"]["value"] for record in records if record.result] == list(range(30))
+    assert len({trace["pid"] for trace in workplace.traces()}) == 1
+
+
+def test_a_retryable_error_is_retried_until_attempts_are_used_up(workplace: Workplace) -> None:
+    (record,), events = workplace.drain(workplace.job("test-fail"))
+    assert record.status is JobState.FAILED
+    assert record.retry_count == 2
+    assert [event.state for event in events if isinstance(event, JobSettled)] == [
+        JobState.SCHEDULED,
+        JobState.SCHEDULED,
+        JobState.FAILED,
+    ]
+    with workplace.store() as store:
+        attempts = store.attempts(record.id)
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.FAILED] * 3
+    assert all(attempt.error and attempt.error["class"] == "ProcessorError" for attempt in attempts)
+    assert record.cost_nanos == sum(attempt.cost_nanos for attempt in attempts)
+    log = attempts[0].log_path
+    assert log is not None
+    assert "told to fail" in Path(log).read_text()
+
+
+def test_a_permanent_error_fails_at_once(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(workplace.job("test-copy", input_url="file:///nowhere/at/all.bin"))
+    assert record.status is JobState.FAILED
+    assert record.retry_count == 0
+    assert record.error is not None
+    assert record.error["class"] == "InputError"
+
+
+def test_an_unknown_processor_stays_in_line_for_a_worker_that_has_it(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(workplace.job("no-such-thing"))
+    assert record.status is JobState.PENDING
+
+
+def test_high_priority_goes_first(workplace: Workplace) -> None:
+    low = [replace(workplace.job("test-noop", value=n), priority=Priority.LOW) for n in range(3)]
+    high = replace(workplace.job("test-noop", value=99), priority=Priority.HIGH)
+    records, _ = workplace.drain(*low, high, max_slots=1)
+    assert workplace.traces()[0]["job_id"] == records[-1].id
+
+
+def test_a_batch_processor_gets_one_call_and_each_job_its_own_end(workplace: Workplace) -> None:
+    jobs = [workplace.job("test-batch", value=n, fail=n == 1) for n in range(4)]
+    records, _ = workplace.drain(*jobs, max_slots=1)
+    assert [record.status for record in records] == [
+        JobState.COMPLETED,
+        JobState.FAILED,
+        JobState.COMPLETED,
+        JobState.COMPLETED,
+    ]
+    facts = [
+        record.result["facts"] for record in records if record.result and record.status is JobState.COMPLETED
+    ]
+    assert {each["size"] for each in facts} == {4}
+
+
+def test_the_members_of_a_crashed_batch_run_again_alone(workplace: Workplace) -> None:
+    jobs = [workplace.job("test-batch", value=n, crash=n == 1) for n in range(3)]
+    records, _ = workplace.drain(*jobs, max_slots=1)
+    assert {record.status for record in records} == {JobState.COMPLETED}
+    assert {record.result["facts"]["size"] for record in records if record.result} == {1}
+
+
+def test_async_processors_work(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(workplace.job("test-async", seconds=0.05))
+    assert record.status is JobState.COMPLETED
+
+
+def test_the_wall_limit_ends_a_job_and_is_not_retried(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(replace(workplace.job("test-spin", deaf=True), wall_limit=0.5))
+    assert record.status is JobState.FAILED
+    assert record.retry_count == 0
+    assert record.error is not None
+    assert (record.error["class"], record.error["limit"]) == ("LimitExceeded", "wall")
+
+
+def test_the_memory_limit_ends_a_job_after_one_try_with_more(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(workplace.job("test-hog", mib=4000, seconds=5))
+    assert record.status is JobState.FAILED
+    assert record.retry_count == 1
+    assert record.error is not None
+    assert (record.error["class"], record.error["limit"]) == ("LimitExceeded", "memory")
+
+
+def test_outputs_that_exist_are_left_alone(workplace: Workplace) -> None:
+    out = workplace.root / "out"
+    out.mkdir()
+    (out / "echo.txt").write_text("precious")
+    (record,), _ = workplace.drain(replace(workplace.job("test-echo"), output=to_url(out, Path("/"))))
+    assert record.status is JobState.FAILED
+    assert record.error is not None
+    assert record.error["class"] == "OutputExists"
+    assert (out / "echo.txt").read_text() == "precious"
+    assert [each.name for each in out.iterdir()] == ["echo.txt"]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "both"])
+def test_a_flood_of_output_goes_to_the_log(workplace: Workplace, stream: str) -> None:
+    (record,), _ = workplace.drain(workplace.job("test-flood", mib=8, stream=stream))
+    assert record.status is JobState.COMPLETED
+    with workplace.store() as store:
+        (attempt,) = store.attempts(record.id)
+    assert attempt.log_path is not None
+    assert Path(attempt.log_path).stat().st_size >= 8 * 1024**2
+    assert Path(attempt.log_path).read_bytes().rstrip().endswith(b"the end")

@@ -1,0 +1,77 @@
+"""A supervisor in a process of its own, which can be told to die at a certain point.
+
+Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``overrides`` of the settings, and ``crash``:
+``"before:NAME"`` or ``"after:NAME"`` to kill this process with SIGKILL at the first call of a store method or of a
+function of :mod:`os`, or ``""``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from pitchey_core.host import Host
+from pitchey_core.registry import Registry
+from pitchey_runner.store import open_store
+from pitchey_runner.supervisor import Supervisor
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _deadly(
+    function: Callable[..., Any], when: str, armed: Callable[[tuple[Any, ...]], bool]
+) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not armed(args):
+            return function(*args, **kwargs)
+        if when == "before":
+            _die()
+        result = function(*args, **kwargs)
+        _die()
+        return result
+
+    return wrapper
+
+
+def _about_outputs(args: tuple[Any, ...]) -> bool:
+    # Calls of os functions elsewhere (the store, the slots) are not what is to be interrupted.
+    return any(
+        "out" in os.fsdecode(arg).split(os.sep) for arg in args if isinstance(arg, str | bytes | os.PathLike)
+    )
+
+
+def arm(store: object, crash: str) -> None:
+    """Make the named function deadly."""
+    when, _, name = crash.partition(":")
+    if hasattr(store, name):
+        setattr(store, name, _deadly(getattr(store, name), when, lambda _: True))
+    else:
+        setattr(os, name, _deadly(getattr(os, name), when, _about_outputs))
+
+
+def main() -> None:
+    config = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    host = Host.from_settings(Registry.load(), **config["overrides"])
+    with open_store(config["overrides"]["store"]) as store:
+        if config["crash"]:
+            arm(store, config["crash"])
+        supervisor = Supervisor(store, host, backoff_base=0.05, batch_id=config.get("batch_id"))
+
+        async def run() -> None:
+            await supervisor.run(drain=config.get("drain", True))
+
+        anyio.run(run)
+
+
+if __name__ == "__main__":
+    main()
