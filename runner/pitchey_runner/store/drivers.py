@@ -1,0 +1,43 @@
+"""Which driver serves a store URL. A driver is a module with the functions of :class:`Driver`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Protocol, cast
+
+from pitchey_core.errors import ConfigError
+from pitchey_core.pricing import PriceBook
+from pitchey_runner.store.interface import JobStore
+
+__all__ = ["Driver", "driver_of"]
+
+_DRIVERS = {"sqlite": "pitchey_runner.store.sqlite"}
+
+
+class Driver(Protocol):
+    """What a driver module offers. All raise ``StoreError`` where the database cannot be used."""
+
+    def open_store(self, url: str, prices: PriceBook) -> JobStore:
+        """Open the store, and create it where it does not exist."""
+
+    def upgrade(self, url: str) -> str:
+        """See :func:`pitchey_runner.store.migrations.upgrade`."""
+
+    def schema_revision(self, url: str) -> str | None:
+        """See :func:`pitchey_runner.store.migrations.schema_revision`."""
+
+
+def driver_of(url: str) -> Driver:
+    """The driver for a URL's scheme; a bare path is SQLite's.
+
+    Raises:
+        ConfigError: No driver of this version knows the scheme.
+    """
+    scheme, separator, _ = url.partition("://")
+    dialect = scheme.partition("+")[0].lower() if separator else "sqlite"
+    if dialect not in _DRIVERS:
+        raise ConfigError(
+            f"store: this version of Pitchey has no driver for {dialect}:// stores",
+            remedy=f"use one of: {', '.join(f'{known}:///PATH' for known in _DRIVERS)}",
+        )
+    return cast("Driver", import_module(_DRIVERS[dialect]))

@@ -1,0 +1,391 @@
+"""What goes into a job store and comes out of it: plain, frozen data that no driver adds to.
+
+Times are UTC datetimes, money is in nano-dollars, durations in seconds.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pitchey_core.pricing import Usage, format_usd
+
+__all__ = [
+    "EVERYTHING",
+    "TRANSITIONS",
+    "Attempt",
+    "AttemptOutcome",
+    "Beat",
+    "Claim",
+    "ClaimedJob",
+    "CostGroup",
+    "CostRow",
+    "Directive",
+    "JobEvent",
+    "JobFilter",
+    "JobRecord",
+    "JobState",
+    "ManifestCommit",
+    "NewJob",
+    "Priority",
+    "Rescue",
+    "Settlement",
+    "WorkerInfo",
+    "WorkerRecord",
+]
+
+
+class JobState(StrEnum):
+    """``failed`` jobs are the dead letters: a permanent error, or retries used up."""
+
+    SCHEDULED = "scheduled"
+    BLOCKED = "blocked"
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        return self in _FINISHED
+
+
+_FINISHED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+_ENDS = _FINISHED | {JobState.SCHEDULED}
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.SCHEDULED: frozenset({JobState.PENDING, JobState.CANCELLED}),
+    JobState.BLOCKED: frozenset({JobState.SCHEDULED, JobState.PENDING, JobState.CANCELLED}),
+    JobState.PENDING: frozenset({JobState.PROCESSING, JobState.CANCELLED}),
+    JobState.PROCESSING: frozenset(
+        {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.SCHEDULED, JobState.PENDING}
+    ),
+    JobState.COMPLETED: frozenset(),
+    # Asked for by a person: `retry` and `dead retry`.
+    JobState.FAILED: frozenset({JobState.PENDING}),
+    JobState.CANCELLED: frozenset({JobState.PENDING}),
+}
+"""The one transition table. Stores enforce it in the database as well."""
+
+
+class Priority(StrEnum):
+    """A priority is a head start in the line, so a lower one is delayed but never starved."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def head_start_seconds(self) -> float:
+        return _HEAD_START[self]
+
+
+_HEAD_START = {Priority.HIGH: 3600.0, Priority.MEDIUM: 600.0, Priority.LOW: 0.0}
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt ended. ``lost`` (its worker died) is counted apart from ``failed``."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    RELEASED = "released"
+
+
+class Directive(StrEnum):
+    """What the store answers to a heartbeat."""
+
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+    LOST = "lost"
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to enqueue.
+
+    Attributes:
+        type: Name of the processor, never an alias; also the name of the queue.
+        payload: JSON object, with every path already an absolute URL.
+        output: URL of the folder that the outputs are published in.
+        overwrite: Whether outputs that exist there may be replaced.
+        delay_seconds: How long to wait before the job becomes ready.
+        max_attempts: Attempts in all; retries + 1.
+        batch_id: The batch that this job belongs to.
+        item_key: Identity of the item within its batch; unique per batch.
+        input_digest: Digest of type, payload and inputs.
+        wall_limit: Seconds that one run may take; ``None``: the processor's own.
+    """
+
+    type: str
+    payload: dict[str, Any]
+    priority: Priority = Priority.MEDIUM
+    output: str | None = None
+    overwrite: bool = False
+    delay_seconds: float = 0.0
+    max_attempts: int = 4
+    instance_type: str = "standard-1"
+    wall_limit: float | None = None
+    batch_id: str | None = None
+    item_key: str | None = None
+    input_digest: str | None = None
+    plugin_version: str | None = None
+    organization_id: str = "default"
+    submitted_by: str | None = None
+    id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a job: the fencing token of every write that a worker makes."""
+
+    job_id: str
+    claim_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that a worker has claimed.
+
+    Attributes:
+        attempt: Number of this attempt, from 1; drains and releases do not burn one.
+        manifest: Outputs that an earlier attempt had committed to publish: publish them, do not run again.
+        settlement: What the attempt that committed ``manifest`` wanted to settle, as JSON.
+        memory_factor: 1.0, or 1.5 after the job was once killed for memory.
+        lost_count: Attempts whose worker died; ``attempt - lost_count`` counts against ``max_attempts``.
+    """
+
+    claim: Claim
+    type: str
+    payload: dict[str, Any]
+    priority: Priority
+    output: str | None
+    overwrite: bool
+    attempt: int
+    max_attempts: int
+    instance_type: str
+    wall_limit: float | None
+    batch_id: str | None
+    lease_until: datetime
+    created_at: datetime
+    manifest: dict[str, Any] | None = None
+    settlement: dict[str, Any] | None = None
+    memory_factor: float = 1.0
+    lost_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A running job's heartbeat: extends the lease, and stores progress and usage so far.
+
+    ``progress`` is 0 to 1; ``None`` leaves what is stored.
+    """
+
+    claim: Claim
+    progress: float | None = None
+    message: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestCommit:
+    """Outputs that are staged and will now be published, and how the job will then be settled.
+
+    Once this is committed the job can no longer be cancelled or run again, only published: by its worker, or
+    by whoever rescues it. It holds until the job is finished, so a retry after it only publishes as well.
+    """
+
+    claim: Claim
+    manifest: dict[str, Any]
+    settlement: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of an attempt.
+
+    Attributes:
+        outcome: How the attempt ended.
+        state: What becomes of the job: ``completed``, ``failed``, ``cancelled``, or ``scheduled`` for a retry
+            (which becomes ``cancelled`` where somebody asked for that meanwhile).
+        retry_in: Seconds until the retry, with ``scheduled``.
+        result: The Result object that the job record shows.
+        error: Error record of the attempt (see :meth:`PitcheyError.as_record`).
+        usage, cost_nanos: Written to the ledger in the same transaction.
+        log_path: Where this attempt's log is, if it wrote one.
+        more_memory: Run the next attempt with 1.5 times the memory.
+    """
+
+    claim: Claim
+    outcome: AttemptOutcome
+    state: JobState
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_nanos: int = 0
+    retry_in: float = 0.0
+    log_path: str | None = None
+    more_memory: bool = False
+
+    def __post_init__(self) -> None:
+        if self.state not in _ENDS:
+            raise ValueError(f"an attempt cannot end with its job {self.state.value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A supervisor process, as it registers itself. ``id`` is fresh for every process start.
+
+    Attributes:
+        boot_id, pid, pid_started, pid_namespace: Tell on the same host whether the process still lives.
+            ``pid_started`` is the kernel's start time of the process in clock ticks.
+        lease_seconds: How long its claims hold without a heartbeat.
+    """
+
+    id: str
+    host: str
+    boot_id: str
+    pid: int
+    pid_started: int
+    pid_namespace: int
+    types: tuple[str, ...]
+    lease_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A registered worker, when it was last heard of, and the load of its host as it last said."""
+
+    info: WorkerInfo
+    registered_at: datetime
+    seen_at: datetime
+    active_jobs_count: int
+    cpu_usage_percent: float | None = None
+    memory_usage_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """A job taken from a dead worker, and what became of it.
+
+    ``state`` is ``scheduled`` (runs again), ``failed`` (lost too often), ``cancelled`` (its cancellation was
+    pending) or ``processing``: then ``rolled_forward`` is the job, claimed by the rescuer, with a manifest to
+    publish.
+    """
+
+    job_id: str
+    state: JobState
+    rolled_forward: ClaimedJob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a job. ``outcome`` is ``None`` while it runs."""
+
+    number: int
+    claim_seq: int
+    worker_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: AttemptOutcome | None
+    error: dict[str, Any] | None
+    usage: Usage | None
+    cost_nanos: int
+    log_path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """A transition, written in the transition's own transaction. ``seq`` rises without bound."""
+
+    seq: int
+    job_id: str
+    at: datetime
+    kind: str
+    state: JobState
+    data: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job as users see it; see :meth:`as_record`."""
+
+    id: str
+    type: str
+    payload: dict[str, Any]
+    priority: Priority
+    status: JobState
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    worker_id: str | None
+    retry_count: int
+    lost_count: int
+    max_attempts: int
+    claim_seq: int
+    progress: float | None
+    message: str | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    output: str | None
+    overwrite: bool
+    batch_id: str | None
+    item_key: str | None
+    instance_type: str
+    plugin_version: str | None
+    organization_id: str
+    submitted_by: str | None
+    cancel_requested: bool
+    processing_time_seconds: float | None
+    cost_nanos: int
+
+    def as_record(self) -> dict[str, Any]:
+        """The public job record, as JSON data (``estimated_cost_usd`` is a decimal string)."""
+        record: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            record[each.name] = value.isoformat() if isinstance(value, datetime) else value
+        record["estimated_cost_usd"] = format_usd(record.pop("cost_nanos"))
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; all conditions hold together, an empty collection means any."""
+
+    states: Collection[JobState] = ()
+    types: Collection[str] = ()
+    batch_id: str | None = None
+    ids: Collection[str] = ()
+    since: datetime | None = None
+
+
+EVERYTHING = JobFilter()
+
+
+class CostGroup(StrEnum):
+    TYPE = "type"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """Attempts and their cost, summed over a type or a day (``key``)."""
+
+    key: str
+    jobs: int
+    attempts: int
+    wall_seconds: float
+    cpu_seconds: float
+    cost_nanos: int

@@ -1,0 +1,28 @@
+"""The SQLite driver: one file, no server, no job lost."""
+
+from __future__ import annotations
+
+from pitchey_core.pricing import PriceBook
+from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.sqlite.location import locate
+from pitchey_runner.store.sqlite.schema import ensure_current, revision_of, upgrade_file
+from pitchey_runner.store.sqlite.store import SqliteStore
+
+__all__ = ["open_store", "schema_revision", "upgrade"]
+
+
+def open_store(url: str, prices: PriceBook) -> JobStore:
+    """See :func:`pitchey_runner.store.open_store`."""
+    path = locate(url)
+    ensure_current(path)
+    return SqliteStore(path, prices=prices)
+
+
+def upgrade(url: str) -> str:
+    """See :func:`pitchey_runner.store.migrations.upgrade`."""
+    return upgrade_file(locate(url))
+
+
+def schema_revision(url: str) -> str | None:
+    """See :func:`pitchey_runner.store.migrations.schema_revision`."""
+    return revision_of(locate(url))

@@ -1,0 +1,162 @@
+"""Connections as this store wants them: durable writers, short and harmless readers."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from pitchey_core.errors import StoreError
+from pitchey_runner.store.sqlite.failures import busy, translated
+
+__all__ = ["ChangeWatch", "ReaderPool", "connect_reader", "connect_writer", "patiently"]
+
+T = TypeVar("T")
+
+_BUSY_SECONDS = 8.0
+_TRIES = 3
+_JOURNAL_LIMIT_BYTES = 64 << 20
+_WRITER_CACHE_KIB = 16 << 10
+_OLDEST = (3, 38)  # RETURNING, STRICT tables, and the JSON functions always on
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection whose commits survive a power cut; creates the file."""
+    connection = _connect(path, mode="rwc")
+    try:
+        # Held in the file: asking first spares the exclusive lock that setting it needs.
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}").fetchone()
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; the file must exist."""
+    connection = _connect(path, mode="rw")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def patiently(action: Callable[[], T]) -> T:
+    """Do it again where SQLite's own patience with a busy file is used up, with jitter between the tries."""
+    for attempt in range(1, _TRIES):
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if not busy(error):
+                raise
+            time.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 - jitter, not a secret
+    return action()
+
+
+class ReaderPool:
+    """Read connections, one per reader at the same time, kept for the next one. Thread-safe.
+
+    Short autocommitted statements: a reader that stays open would keep the log from being checkpointed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._guard = Lock()
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection.
+
+        Raises:
+            StoreError: The pool is closed, or the file cannot be opened.
+        """
+        with translated(self._path):
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle connections now and the others when they come back."""
+        with self._guard:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> sqlite3.Connection:
+        with self._guard:
+            if self._closed:
+                raise StoreError(f"{self._path}: the store is closed")
+            if self._idle:
+                return self._idle.pop()
+        return connect_reader(self._path)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._guard:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+class ChangeWatch:
+    """A connection that notices the commits of all others. Thread-safe.
+
+    The number means something only on one and the same connection.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def counter(self) -> int:
+        """SQLite's ``data_version``.
+
+        Raises:
+            StoreError: The watch is closed, or the file cannot be opened.
+        """
+        with self._guard, translated(self._path):
+            if self._closed:
+                raise StoreError(f"{self._path}: the store is closed")
+            self._connection = connection = self._connection or connect_reader(self._path)
+            return int(patiently(lambda: connection.execute("PRAGMA data_version").fetchone())[0])
+
+    def close(self) -> None:
+        """Close the connection. Safe to call twice."""
+        with self._guard:
+            self._closed = True
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise StoreError(
+            f"SQLite is {sqlite3.sqlite_version} here; the job store needs {'.'.join(map(str, _OLDEST))}",
+            remedy="use a newer Python",
+        )
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.row_factory = sqlite3.Row
+    return connection

@@ -1,0 +1,124 @@
+"""Transactions of those who give work: enqueue, cancel, retry, purge.
+
+Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from pitchey_core.errors import StoreError
+from pitchey_runner.store.records import JobState, NewJob, WorkerInfo
+from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store.sqlite.events import Happening, record
+from pitchey_runner.store.sqlite.rows import span, to_json
+from pitchey_runner.store.sqlite.working import begin_attempts, ensure_worker
+
+__all__ = ["cancel", "enqueue", "prepare", "purge", "retry"]
+
+
+def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[str, Any]]:
+    """The rows for :func:`enqueue` without their times; made in the caller's thread, not in the writer's."""
+    return [
+        {
+            "id": job.id,
+            "organization_id": job.organization_id,
+            "submitted_by": job.submitted_by,
+            "type": job.type,
+            "priority": job.priority.value,
+            "delay": span(job.delay_seconds),
+            "head_start": span(job.priority.head_start_seconds),
+            "attempt": int(claimed_by is not None),
+            "claim_seq": int(claimed_by is not None),
+            "max_attempts": job.max_attempts,
+            "worker_id": None if claimed_by is None else claimed_by.id,
+            "batch_id": job.batch_id,
+            "item_key": job.item_key,
+            "input_digest": job.input_digest,
+            "instance_type": job.instance_type,
+            "plugin_version": job.plugin_version,
+            "wall_limit": job.wall_limit,
+            "overwrite": int(job.overwrite),
+            "output": job.output,
+            "payload": to_json(job.payload),
+        }
+        for job in jobs
+    ]
+
+
+def enqueue(
+    connection: sqlite3.Connection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
+) -> list[str | None]:
+    last = connection.execute(statements.LAST_SEQ).fetchone()
+    for seq, row in enumerate(rows, start=1 if last is None else last["seq"] + 1):
+        row["seq"] = seq
+        _set_times(row, now, claimed_by)
+    try:
+        inserted = _insert(connection, rows)
+    except sqlite3.IntegrityError as error:
+        raise StoreError(f"the store refuses these jobs, none was enqueued: {error}") from error
+    record(connection, now, [_enqueued(row) for row in inserted])
+    if claimed_by is not None:
+        ensure_worker(connection, now, claimed_by)
+        begin_attempts(connection, now, claimed_by.id, [(row["seq"], 1, 1) for row in inserted])
+    accepted = {row["id"] for row in inserted}
+    return [row["id"] if row["id"] in accepted else None for row in rows]
+
+
+def _set_times(row: dict[str, Any], now: int, claimed_by: WorkerInfo | None) -> None:
+    state = JobState.SCHEDULED if row["delay"] else JobState.PENDING
+    row["now"] = now
+    row["run_at"] = now + row["delay"]
+    row["sort_key"] = row["run_at"] - row["head_start"]
+    row["started_at"] = row["lease_until"] = None
+    if claimed_by is not None:
+        state = JobState.PROCESSING
+        row["started_at"] = now
+        row["lease_until"] = now + span(claimed_by.lease_seconds)
+    row["state"] = state.value
+
+
+def _insert(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # Only rows that can collide are worth a call each: the others go in four times as fast.
+    free = [row for row in rows if row["batch_id"] is None or row["item_key"] is None]
+    if len(free) == len(rows):
+        connection.executemany(statements.INSERT_JOB, rows)
+        return rows
+    return [row for row in rows if connection.execute(statements.INSERT_JOB, row).rowcount]
+
+
+def _enqueued(row: dict[str, Any]) -> Happening:
+    return row["seq"], "enqueued", JobState(row["state"]), None
+
+
+def cancel(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
+    happened: list[Happening] = []
+    for job_id in ids:
+        named = {"id": job_id, "now": now}
+        if row := connection.execute(statements.CANCEL_WAITING, named).fetchone():
+            happened.append((row["seq"], "cancelled", JobState.CANCELLED, None))
+        elif row := connection.execute(statements.REQUEST_CANCEL, named).fetchone():
+            happened.append((row["seq"], "cancel_requested", JobState.PROCESSING, None))
+    record(connection, now, happened)
+    return [_state(connection, job_id) for job_id in ids]
+
+
+def retry(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
+    happened: list[Happening] = [
+        (row["seq"], "retried", JobState.PENDING, None)
+        for job_id in ids
+        if (row := connection.execute(statements.RETRY, {"id": job_id, "now": now}).fetchone())
+    ]
+    record(connection, now, happened)
+    return [_state(connection, job_id) for job_id in ids]
+
+
+def purge(connection: sqlite3.Connection, _now: int, ids: Sequence[str]) -> int:
+    return sum(connection.execute(statements.PURGE, {"id": job_id}).rowcount for job_id in ids)
+
+
+def _state(connection: sqlite3.Connection, job_id: str) -> JobState | None:
+    row = connection.execute(statements.STATE_OF, {"id": job_id}).fetchone()
+    return None if row is None else JobState(row["state"])

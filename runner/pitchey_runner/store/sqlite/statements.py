@@ -1,0 +1,255 @@
+"""The statements of every transaction. Bound values are named; ``now`` is the store's clock in microseconds.
+
+A partial index serves only a statement that names its state as a literal, so states are spelled out here; and
+INDEXED BY keeps SQLite from preferring ``job_state``, which lists the same jobs in another order.
+Each write of a worker names ``id``, ``claim_seq`` and ``state = 'processing'``: that is the fence.
+"""
+
+from __future__ import annotations
+
+INSERT_JOB = """
+INSERT INTO job (seq, id, organization_id, submitted_by, type, state, priority, sort_key, run_at, created_at,
+                 started_at, attempt, max_attempts, claim_seq, worker_id, lease_until, batch_id, item_key,
+                 input_digest, instance_type, plugin_version, wall_limit, overwrite, output, payload)
+VALUES (:seq, :id, :organization_id, :submitted_by, :type, :state, :priority, :sort_key, :run_at, :now,
+        :started_at, :attempt, :max_attempts, :claim_seq, :worker_id, :lease_until, :batch_id, :item_key,
+        :input_digest, :instance_type, :plugin_version, :wall_limit, :overwrite, :output, :payload)
+ON CONFLICT (batch_id, item_key) WHERE batch_id IS NOT NULL AND item_key IS NOT NULL DO NOTHING
+"""
+
+INSERT_EVENT = "INSERT INTO job_event (job_seq, at, kind, state, data) VALUES (?, ?, ?, ?, ?)"
+
+INSERT_ATTEMPT = (
+    "INSERT INTO attempt (job_seq, claim_seq, number, worker_id, started_at) VALUES (?, ?, ?, ?, ?)"
+)
+
+CLOSE_ATTEMPT = """
+UPDATE attempt
+   SET ended_at = :now, outcome = :outcome, error = :error, usage = :usage, cost_nanos = :cost_nanos,
+       log_path = :log_path
+ WHERE job_seq = :seq AND claim_seq = :claim_seq
+"""
+
+INSERT_LEDGER = """
+INSERT INTO ledger (at, job_seq, job_id, claim_seq, attempt, type, organization_id, submitted_by, batch_id,
+                    instance_type, outcome, wall_us, cpu_us, gpu_us, peak_memory_bytes, memory_method,
+                    bytes_in, bytes_out, complete, cost_nanos)
+VALUES (:now, :seq, :id, :claim_seq, :attempt, :type, :organization_id, :submitted_by, :batch_id,
+        :instance_type, :outcome, :wall_us, :cpu_us, :gpu_us, :peak_memory_bytes, :memory_method, :bytes_in,
+        :bytes_out, :complete, :cost_nanos)
+"""
+
+# -- producers ------------------------------------------------------------------------------------
+
+CANCEL_WAITING = """
+UPDATE job SET state = 'cancelled', cancel_requested = 1, completed_at = :now
+ WHERE id = :id AND state IN ('scheduled', 'blocked', 'pending') AND manifest IS NULL
+RETURNING seq
+"""
+
+REQUEST_CANCEL = """
+UPDATE job SET cancel_requested = 1
+ WHERE id = :id AND state = 'processing' AND manifest IS NULL AND NOT cancel_requested
+RETURNING seq
+"""
+
+RETRY = """
+UPDATE job
+   SET state = 'pending', run_at = :now, sort_key = sort_key + :now - run_at, started_at = NULL,
+       completed_at = NULL, attempt = 0, lost_count = 0, worker_id = NULL, cancel_requested = 0,
+       progress = NULL, message = NULL, processing_us = NULL, memory_factor = 1.0, error = NULL, result = NULL
+ WHERE id = :id AND state IN ('failed', 'cancelled')
+RETURNING seq
+"""
+
+PURGE = "DELETE FROM job WHERE id = :id AND state IN ('completed', 'failed', 'cancelled')"
+
+LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'job'"
+
+STATE_OF = "SELECT state FROM job WHERE id = :id"
+
+# -- workers --------------------------------------------------------------------------------------
+
+REGISTER_WORKER = """
+INSERT INTO worker (id, host, boot_id, pid, pid_started, pid_namespace, types, lease_seconds, registered_at,
+                    seen_at)
+VALUES (:id, :host, :boot_id, :pid, :pid_started, :pid_namespace, :types, :lease_seconds, :now, :now)
+ON CONFLICT (id) DO UPDATE SET
+    host = excluded.host, boot_id = excluded.boot_id, pid = excluded.pid, pid_started = excluded.pid_started,
+    pid_namespace = excluded.pid_namespace, types = excluded.types, lease_seconds = excluded.lease_seconds,
+    seen_at = excluded.seen_at
+"""
+
+WORKER_KNOWN = "SELECT 1 FROM worker WHERE id = :id"
+
+REMOVE_WORKER = """
+DELETE FROM worker
+ WHERE id = :id AND NOT EXISTS (
+    SELECT 1 FROM job INDEXED BY job_worker WHERE state = 'processing' AND worker_id = :id
+ )
+"""
+
+SEE_WORKER = """
+UPDATE worker
+   SET seen_at = :now, cpu_usage_percent = coalesce(:cpu_percent, cpu_usage_percent),
+       memory_usage_percent = coalesce(:memory_percent, memory_usage_percent)
+ WHERE id = :worker_id
+RETURNING lease_seconds
+"""
+
+WORKERS = """
+SELECT worker.*, (SELECT count(*) FROM job INDEXED BY job_worker
+                   WHERE job.state = 'processing' AND job.worker_id = worker.id) AS active_jobs_count
+  FROM worker ORDER BY registered_at, id
+"""
+
+_CLAIM = """
+UPDATE job
+   SET state = 'processing', claim_seq = claim_seq + 1, attempt = attempt + 1, worker_id = :worker_id,
+       lease_until = :lease_until, started_at = :now, progress = NULL, message = NULL
+ WHERE seq IN ({ready})
+RETURNING *
+"""
+
+_READY = """
+SELECT seq FROM job INDEXED BY job_ready WHERE state = 'pending' AND type = :type
+ ORDER BY sort_key, seq LIMIT :limit
+"""
+_READY_OF_BATCH = """
+SELECT seq FROM job INDEXED BY job_ready_of_batch
+ WHERE state = 'pending' AND batch_id = :batch_id AND type = :type ORDER BY sort_key, seq LIMIT :limit
+"""
+CLAIM = _CLAIM.format(ready=_READY)
+CLAIM_OF_BATCH = _CLAIM.format(ready=_READY_OF_BATCH)
+
+ANY_READY = "SELECT 1 FROM job INDEXED BY job_ready WHERE state = 'pending' AND type = :type LIMIT 1"
+ANY_READY_OF_BATCH = """
+SELECT 1 FROM job INDEXED BY job_ready_of_batch
+ WHERE state = 'pending' AND batch_id = :batch_id AND type = :type LIMIT 1
+"""
+
+CLAIMED = """
+SELECT * FROM job INDEXED BY job_worker WHERE state = 'processing' AND worker_id = :worker_id ORDER BY seq
+"""
+
+CANCELLATIONS = """
+SELECT id, claim_seq FROM job INDEXED BY job_worker
+ WHERE state = 'processing' AND worker_id = :worker_id AND cancel_requested ORDER BY seq
+"""
+
+BEAT = """
+UPDATE job
+   SET lease_until = :lease_until, progress = coalesce(:progress, progress),
+       message = coalesce(:message, message)
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND worker_id = :worker_id
+RETURNING seq, cancel_requested
+"""
+
+BEAT_USAGE = "UPDATE attempt SET usage = :usage WHERE job_seq = :seq AND claim_seq = :claim_seq"
+
+COMMIT_MANIFEST = """
+UPDATE job SET manifest = :manifest, settlement = :settlement
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND NOT cancel_requested
+"""
+
+_ENDED = """
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'{condition}
+RETURNING seq, id, claim_seq, state, attempt, type, organization_id, submitted_by, batch_id, instance_type
+"""
+
+# What a finished job had committed to publish is published by now, or never will be.
+FINISH = """
+UPDATE job
+   SET state = :state, completed_at = :now, lease_until = NULL, lost_count = lost_count + :lost,
+       progress = CASE WHEN :state = 'completed' THEN 1.0 ELSE progress END,
+       manifest = NULL, settlement = NULL,
+       result = :result, error = :error, processing_us = :wall_us, cost_nanos = cost_nanos + :cost_nanos
+""" + _ENDED.format(condition="")
+
+RESCHEDULE = """
+UPDATE job
+   SET state = 'scheduled', run_at = :run_at, sort_key = sort_key + :run_at - run_at, worker_id = NULL,
+       lease_until = NULL, lost_count = lost_count + :lost,
+       memory_factor = CASE WHEN :more_memory THEN 1.5 ELSE memory_factor END,
+       result = :result, error = :error, processing_us = :wall_us, cost_nanos = cost_nanos + :cost_nanos
+""" + _ENDED.format(condition=" AND NOT cancel_requested")
+
+RELEASE = """
+UPDATE job
+   SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
+       completed_at = CASE WHEN cancel_requested THEN :now END,
+       attempt = attempt - 1, worker_id = NULL, lease_until = NULL, started_at = NULL, progress = NULL,
+       message = NULL
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'
+RETURNING seq, state
+"""
+
+# -- rescue ---------------------------------------------------------------------------------------
+
+_LOST = """
+SELECT seq FROM job INDEXED BY job_worker
+ WHERE state = 'processing' AND worker_id IN (SELECT value FROM json_each(:dead))
+UNION
+SELECT seq FROM job INDEXED BY job_lease WHERE state = 'processing' AND lease_until <= :now
+"""
+ANY_LOST = _LOST + "LIMIT 1"
+LOST = f"SELECT * FROM job WHERE seq IN ({_LOST}) ORDER BY lease_until, seq LIMIT :limit"  # noqa: S608 - constants
+
+LAST_USAGE = "SELECT usage FROM attempt WHERE job_seq = :seq AND claim_seq = :claim_seq"
+
+TAKE_OVER = """
+UPDATE job SET claim_seq = claim_seq + 1, worker_id = :worker_id, lease_until = :lease_until
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'
+RETURNING *
+"""
+
+TAKE_OVER_ATTEMPT = """
+UPDATE attempt SET claim_seq = :new_seq, worker_id = :worker_id
+ WHERE job_seq = :seq AND claim_seq = :claim_seq
+"""
+
+PROMOTE_DUE = """
+UPDATE job SET state = 'pending'
+ WHERE seq IN (SELECT seq FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now
+                ORDER BY run_at, seq LIMIT :limit)
+RETURNING run_at, seq
+"""
+
+ANY_DUE = "SELECT 1 FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now LIMIT 1"
+
+# -- readers --------------------------------------------------------------------------------------
+
+GET = "SELECT * FROM job WHERE id = :id"
+
+FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
+
+READY_BY_TYPE = "SELECT type, count(*) FROM job INDEXED BY job_ready WHERE state = 'pending' GROUP BY type"
+READY_BY_TYPE_OF_BATCH = """
+SELECT type, count(*) FROM job INDEXED BY job_ready_of_batch
+ WHERE state = 'pending' AND batch_id = :batch_id GROUP BY type
+"""
+
+NEXT_DUE = "SELECT min(run_at) FROM job INDEXED BY job_due WHERE state = 'scheduled'"
+NEXT_DUE_OF_BATCH = "SELECT min(run_at) FROM job WHERE state = 'scheduled' AND batch_id = :batch_id"
+
+ATTEMPTS = """
+SELECT attempt.* FROM attempt JOIN job ON job.seq = attempt.job_seq
+ WHERE job.id = :id ORDER BY attempt.claim_seq
+"""
+
+EVENTS = """
+SELECT job_event.*, job.id AS job_id FROM job_event CROSS JOIN job ON job.seq = job_event.job_seq
+ WHERE job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
+"""
+EVENTS_OF_JOB = """
+SELECT job_event.*, job.id AS job_id FROM job CROSS JOIN job_event ON job_event.job_seq = job.seq
+ WHERE job.id = :id AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
+"""
+
+_COSTS = """
+SELECT {key} AS key, count(DISTINCT job_seq) AS jobs, count(*) AS attempts,
+       sum(wall_us) / 1e6 AS wall_seconds, sum(cpu_us) / 1e6 AS cpu_seconds, sum(cost_nanos) AS cost_nanos
+  FROM ledger WHERE at >= :since GROUP BY key ORDER BY key
+"""
+COSTS_BY_TYPE = _COSTS.format(key="type")
+COSTS_BY_DAY = _COSTS.format(key="date(at / 1000000, 'unixepoch')")

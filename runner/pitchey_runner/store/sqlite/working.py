@@ -1,0 +1,197 @@
+"""Transactions of those who do work: claim, beat, commit manifests, release, promote.
+
+Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from pitchey_runner.store.records import (
+    AttemptOutcome,
+    Beat,
+    Claim,
+    ClaimedJob,
+    Directive,
+    JobState,
+    ManifestCommit,
+    WorkerInfo,
+)
+from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store.sqlite.events import Happening, record
+from pitchey_runner.store.sqlite.rows import as_claimed, printable, span, to_json, usage_record
+
+__all__ = [
+    "beat",
+    "begin_attempts",
+    "claim",
+    "commit_manifests",
+    "ensure_worker",
+    "promote_due",
+    "register_worker",
+    "release",
+    "remove_worker",
+]
+
+_DEFAULT_LEASE_SECONDS = 30.0
+
+
+def register_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+    row = {
+        "id": worker.id,
+        "host": worker.host,
+        "boot_id": worker.boot_id,
+        "pid": worker.pid,
+        "pid_started": worker.pid_started,
+        "pid_namespace": worker.pid_namespace,
+        "types": to_json(worker.types),
+        "lease_seconds": worker.lease_seconds,
+        "now": now,
+    }
+    connection.execute(statements.REGISTER_WORKER, row)
+
+
+def ensure_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+    """Register a worker that somebody took for dead and removed, yet still claims."""
+    if connection.execute(statements.WORKER_KNOWN, {"id": worker.id}).fetchone() is None:
+        register_worker(connection, now, worker)
+
+
+def remove_worker(connection: sqlite3.Connection, _now: int, worker_id: str) -> None:
+    connection.execute(statements.REMOVE_WORKER, {"id": worker_id})
+
+
+def claim(
+    connection: sqlite3.Connection,
+    now: int,
+    worker: WorkerInfo,
+    job_type: str,
+    limit: int,
+    batch_id: str | None,
+) -> list[ClaimedJob]:
+    statement = statements.CLAIM if batch_id is None else statements.CLAIM_OF_BATCH
+    named = {
+        "worker_id": worker.id,
+        "lease_until": now + span(worker.lease_seconds),
+        "now": now,
+        "type": job_type,
+        "batch_id": batch_id,
+        "limit": limit,
+    }
+    # RETURNING promises no order.
+    rows = connection.execute(statement, named).fetchall()
+    rows.sort(key=lambda row: (row["sort_key"], row["seq"]))
+    if rows:
+        ensure_worker(connection, now, worker)
+        begin_attempts(
+            connection, now, worker.id, [(row["seq"], row["claim_seq"], row["attempt"]) for row in rows]
+        )
+    return [as_claimed(row) for row in rows]
+
+
+def begin_attempts(
+    connection: sqlite3.Connection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
+) -> None:
+    """Write attempt and event rows for claims: the job's ``seq``, ``claim_seq``, number of the attempt."""
+    connection.executemany(
+        statements.INSERT_ATTEMPT,
+        [(seq, claim_seq, number, worker_id, now) for seq, claim_seq, number in claims],
+    )
+    record(
+        connection,
+        now,
+        [
+            (seq, "claimed", JobState.PROCESSING, {"attempt": number, "worker_id": worker_id})
+            for seq, _, number in claims
+        ],
+    )
+
+
+def beat(
+    connection: sqlite3.Connection,
+    now: int,
+    worker_id: str,
+    beats: Sequence[Beat],
+    cpu_percent: float | None,
+    memory_percent: float | None,
+) -> list[Directive]:
+    seen = {
+        "worker_id": worker_id,
+        "now": now,
+        "cpu_percent": cpu_percent,
+        "memory_percent": memory_percent,
+    }
+    row = connection.execute(statements.SEE_WORKER, seen).fetchone()
+    lease_until = now + span(_DEFAULT_LEASE_SECONDS if row is None else row["lease_seconds"])
+    return [_beat(connection, worker_id, lease_until, each) for each in beats]
+
+
+def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each: Beat) -> Directive:
+    named = {
+        "id": each.claim.job_id,
+        "claim_seq": each.claim.claim_seq,
+        "worker_id": worker_id,
+        "lease_until": lease_until,
+        "progress": each.progress,
+        "message": printable(each.message),
+    }
+    row = connection.execute(statements.BEAT, named).fetchone()
+    if row is None:
+        return Directive.LOST
+    if each.usage is not None:
+        usage = {
+            "seq": row["seq"],
+            "claim_seq": each.claim.claim_seq,
+            "usage": to_json(usage_record(each.usage)),
+        }
+        connection.execute(statements.BEAT_USAGE, usage)
+    return Directive.CANCEL if row["cancel_requested"] else Directive.CONTINUE
+
+
+def commit_manifests(
+    connection: sqlite3.Connection, _now: int, commits: Sequence[ManifestCommit]
+) -> list[bool]:
+    rows = [
+        {
+            "id": each.claim.job_id,
+            "claim_seq": each.claim.claim_seq,
+            "manifest": to_json(each.manifest),
+            "settlement": to_json(each.settlement),
+        }
+        for each in commits
+    ]
+    return [connection.execute(statements.COMMIT_MANIFEST, row).rowcount > 0 for row in rows]
+
+
+def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -> list[bool]:
+    happened: list[Happening] = []
+    answers: list[bool] = []
+    for each in claims:
+        named = {"id": each.job_id, "claim_seq": each.claim_seq, "now": now}
+        row = connection.execute(statements.RELEASE, named).fetchone()
+        answers.append(row is not None)
+        if row is None:
+            continue
+        closing = {
+            **named,
+            "seq": row["seq"],
+            "outcome": AttemptOutcome.RELEASED.value,
+            "error": None,
+            "usage": None,
+            "cost_nanos": 0,
+            "log_path": None,
+        }
+        connection.execute(statements.CLOSE_ATTEMPT, closing)
+        state = JobState(row["state"])
+        kind = "cancelled" if state is JobState.CANCELLED else "released"
+        happened.append((row["seq"], kind, state, None))
+    record(connection, now, happened)
+    return answers
+
+
+def promote_due(connection: sqlite3.Connection, now: int, limit: int) -> int:
+    rows = connection.execute(statements.PROMOTE_DUE, {"now": now, "limit": limit}).fetchall()
+    rows.sort(key=lambda row: (row["run_at"], row["seq"]))
+    record(connection, now, [(row["seq"], "due", JobState.PENDING, None) for row in rows])
+    return len(rows)
