@@ -152,7 +152,7 @@ class Slot:
             while len(outcomes) < len(by_key):
                 for frame in await self._receive():
                     self._take(frame, by_key, outcomes, report)
-        except (OSError, ProtocolError) as error:
+        except (OSError, ProtocolError, anyio.ClosedResourceError) as error:
             await self.kill()
             crashed = SlotCrashed(f"the warden of the job's process is gone ({error})")
             for key, order in by_key.items():
@@ -199,13 +199,13 @@ class Slot:
 
     async def cancel(self, key: str, *, grace_seconds: float = KILL_GRACE_SECONDS) -> None:
         """Ask a running job to stop; past the grace time its tree is killed. Its outcome says ``Cancelled``."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, anyio.ClosedResourceError):
             await self._send({"kind": "cancel", "key": key, "grace_seconds": grace_seconds})
 
     async def extend_lease(self, seconds: float) -> None:
         """Let the slot live for that long from now; without a further call it kills what it runs."""
         until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, anyio.ClosedResourceError):
             await self._send({"kind": "lease", "until": until})
 
     async def close(self) -> None:
@@ -215,8 +215,11 @@ class Slot:
     async def kill(self) -> None:
         """Close the lifeline, wait for the warden to clear its tree, and clear up after a warden that did not."""
         with anyio.CancelScope(shield=True):
-            self.alive = False
-            self._channel.close()
+            if self.alive:
+                self.alive = False
+                # Wakes a `run` that waits for this slot; it sees the slot as crashed.
+                anyio.notify_closing(self._channel)
+                self._channel.close()
             await anyio.to_thread.run_sync(self._end)
 
     def _end(self) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Workplace:
     root: Path
     registry: Registry
     timing: dict[str, float]
+    runners: list[RunningSupervisor] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -98,7 +99,15 @@ class Workplace:
             process = subprocess.Popen(
                 [*command, json.dumps(config)], stdout=out, stderr=out, stdin=subprocess.DEVNULL
             )
-        return RunningSupervisor(process, log)
+        running = RunningSupervisor(process, log)
+        self.runners.append(running)
+        return running
+
+    def close(self) -> None:
+        """Kill what a failed test has left running."""
+        for runner in self.runners:
+            if runner.process.poll() is None:
+                runner.kill()
 
 
 @dataclass

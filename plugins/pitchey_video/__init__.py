@@ -1,0 +1,1 @@
+"""The ``video`` processor: transcode, convert, thumbnails, sprite sheets."""

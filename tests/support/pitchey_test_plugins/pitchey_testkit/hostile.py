@@ -1,0 +1,113 @@
+"""Processors that behave as badly as they can."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import Field
+
+from pitchey_core.context import JobContext
+from pitchey_core.payload import Positional
+from pitchey_core.processor import Processor
+from pitchey_testkit.traces import TestFacts, TestPayload, leave_trace
+
+__all__ = ["Daemon", "Flood", "Hog", "Spin"]
+
+_MIB = 1024 * 1024
+
+
+class SpinPayload(TestPayload):
+    deaf: bool = Field(False, description="Block every signal that can be blocked")
+
+
+class Spin(Processor[SpinPayload, TestFacts]):
+    """Never returns to the interpreter: one regular expression that takes longer than the sun will shine."""
+
+    def process(self, payload: SpinPayload, job: JobContext) -> TestFacts:
+        leave_trace(payload, job)
+        if payload.deaf:
+            signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        re.match(r"(a+)+$", "a" * 100 + "b")
+        return TestFacts(attempt=job.attempt)
+
+
+class HogPayload(TestPayload):
+    mib: Annotated[int, Positional()] = Field(256, ge=1, description="Memory to take and touch, in MiB")
+    seconds: float = Field(0.0, ge=0, description="How long to keep it")
+
+
+class Hog(Processor[HogPayload, TestFacts]):
+    """Takes memory, 16 MiB at a time."""
+
+    def process(self, payload: HogPayload, job: JobContext) -> TestFacts:
+        leave_trace(payload, job)
+        kept = []
+        for taken in range(0, payload.mib, 16):
+            job.progress(taken / payload.mib, f"{taken} MiB")
+            kept.append(os.urandom(4096) * (min(16, payload.mib - taken) * 256))
+            time.sleep(0.005)
+        time.sleep(payload.seconds)
+        return TestFacts(attempt=job.attempt)
+
+
+class DaemonPayload(TestPayload):
+    pid_file: str = Field(description="Where the daemon writes its process id")
+    seconds: float = Field(600.0, ge=0, description="How long the daemon lives")
+    wait: float = Field(0.0, ge=0, description="How long the job itself goes on, in seconds")
+
+
+class Daemon(Processor[DaemonPayload, TestFacts]):
+    """Leaves a process behind that has its own session, no parent, and every descriptor of the slot."""
+
+    def process(self, payload: DaemonPayload, job: JobContext) -> TestFacts:
+        leave_trace(payload, job)
+        child = os.fork()
+        if child == 0:
+            _become_daemon(payload)
+        os.waitpid(child, 0)
+        deadline = time.monotonic() + 10
+        while not Path(payload.pid_file).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(payload.wait)
+        return TestFacts(attempt=job.attempt)
+
+
+def _become_daemon(payload: DaemonPayload) -> NoReturn:
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                signal.signal(ignored, signal.SIG_IGN)
+            target = Path(payload.pid_file)
+            temporary = target.with_name(target.name + ".tmp")
+            temporary.write_text(str(os.getpid()))
+            temporary.replace(target)
+            time.sleep(payload.seconds)
+    finally:
+        os._exit(0)
+
+
+class FloodPayload(TestPayload):
+    mib: Annotated[int, Positional()] = Field(16, ge=1, description="How much to print, in MiB")
+    stream: Literal["stdout", "stderr", "both"] = Field("both", description="Where")
+
+
+class Flood(Processor[FloodPayload, TestFacts]):
+    """Prints a lot, past Python's own buffers too."""
+
+    def process(self, payload: FloodPayload, job: JobContext) -> TestFacts:
+        leave_trace(payload, job)
+        numbers = {"stdout": [1], "stderr": [2], "both": [1, 2]}[payload.stream]
+        line = b"x" * 1023 + b"\n"
+        for number in numbers:
+            for _ in range(payload.mib):
+                for _ in range(_MIB // len(line)):
+                    os.write(number, line)
+        sys.stdout.write("the end\n")
+        return TestFacts(attempt=job.attempt)
