@@ -19,9 +19,11 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, registry: Registry) -> Workplace:
+def workplace(tmp_path: Path, registry: Registry) -> Iterator[Workplace]:
     """A store, a data folder and supervisors with short times."""
-    return Workplace(tmp_path, registry, {"beat": 0.5, "lease": 5.0, "cancel_poll": 0.05, "kill_grace": 0.5})
+    place = Workplace(tmp_path, registry, {"beat": 0.5, "lease": 5.0, "cancel_poll": 0.05, "kill_grace": 0.5})
+    yield place
+    place.close()
 
 
 @pytest.fixture

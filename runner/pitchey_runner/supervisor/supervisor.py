@@ -133,6 +133,8 @@ class Supervisor:
                     await background.start(self._heed_signals)
                 background.start_soon(self._beat_forever)
                 background.start_soon(self._poll_cancellations)
+                # Before the first claim, so that a drain sees what a dead worker has left.
+                await self._rescue()
                 background.start_soon(self._rescue_forever)
                 async with anyio.create_task_group() as self._lanes:
                     await self._claim_until_done(drain)
@@ -469,17 +471,19 @@ class Supervisor:
 
     async def _rescue_forever(self) -> None:
         while True:
-            try:
-                rolled = await self._in_thread(rescue, self.store, self._me)
-                for job in rolled:
-                    self._held[job.claim.job_id] = _Held(job)
-                    await self._conclude(
-                        self._held[job.claim.job_id], partial(self._settler.roll_forward, job)
-                    )
-            except PitcheyError as error:
-                _log.warning("rescue failed: %s", error)
-            self._change.set()
             await anyio.sleep(_RESCUE_SECONDS)
+            await self._rescue()
+
+    async def _rescue(self) -> None:
+        try:
+            rolled = await self._in_thread(rescue, self.store, self._me)
+        except PitcheyError as error:
+            _log.warning("rescue failed: %s", error)
+            return
+        for job in rolled:
+            self._held[job.claim.job_id] = held = _Held(job)
+            await self._conclude(held, partial(self._settler.roll_forward, job))
+        self._change.set()
 
     # -- telling ------------------------------------------------------------------------------------------------
 

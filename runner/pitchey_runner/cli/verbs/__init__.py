@@ -1,0 +1,1 @@
+"""One file for each verb: parse, one call of the library, render."""

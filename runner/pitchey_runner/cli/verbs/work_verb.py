@@ -1,0 +1,47 @@
+"""``pitchey-run work``: a worker."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import anyio
+import click
+
+from pitchey_runner.cli.failures import INTERRUPTED
+from pitchey_runner.cli.invocation import Invocation
+from pitchey_runner.cli.render.batches import settled_lines
+from pitchey_runner.store.interface import JobState
+from pitchey_runner.supervisor import Event, JobSettled, Supervisor
+
+__all__ = ["work_verb"]
+
+
+@click.command("work")
+@click.option(
+    "--drain", is_flag=True, help="End when nothing is left to do; jobs that wait for a first run stay."
+)
+@click.option("--types", metavar="A,B", help="Only jobs of these types.  [default: all that are installed]")
+@click.option(
+    "--slots", type=click.IntRange(1), metavar="N", help="Most jobs at a time.  [default: what the host can]"
+)
+@click.pass_obj
+def work_verb(invocation: Invocation, drain: bool, types: str | None, slots: int | None) -> int:
+    """Work on the jobs in the store.
+
+    Ctrl-C or SIGTERM finishes what runs; a second one stops at once and puts it in line again.
+    """
+    names = [name.strip() for name in types.split(",") if name.strip()] if types else None
+    tell = settled_lines(invocation.as_json)
+    failed: list[str] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, JobSettled) and event.state is JobState.FAILED:
+            failed.append(event.job_id)
+        tell(event)
+
+    with invocation.open_store() as store:
+        supervisor = Supervisor(store, invocation.host, types=names, max_slots=slots, watcher=watch)
+        anyio.run(partial(supervisor.run, drain=drain))
+    if supervisor.interrupted:
+        return INTERRUPTED
+    return 1 if failed else 0

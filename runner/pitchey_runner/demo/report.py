@@ -1,0 +1,144 @@
+"""The demo's report: one HTML file with relative links, that needs no network and no script."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from pitchey_core.storage import display, to_path
+from pitchey_runner.batch import BatchDone
+from pitchey_runner.demo.footage import Footage
+from pitchey_runner.store.interface import JobRecord
+
+__all__ = ["write_report"]
+
+_STYLE: Final = (Path(__file__).parent / "report.css").read_text("utf-8")
+
+
+def write_report(folder: Path, footage: Footage, done: BatchDone) -> Path:
+    """Write ``report.html`` into ``folder`` and return its path."""
+    summary = done.summary.as_record()
+    facts = [
+        ("jobs", len(done.records)),
+        ("completed", summary["completed"] + summary["skipped"]),
+        ("failed", summary["failed"]),
+        ("wall time", f"{summary['wall_seconds']:.1f} s"),
+        ("cost", f"${sum(record.cost_nanos for record in done.records) / 1e9:.6f}"),
+    ]
+    body = [
+        "<header><h1>Pitchey demo</h1>",
+        f"<p>{escape(footage.title)}, {len(done.records)} ways.</p><dl class=totals>",
+        *(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts),
+        "</dl></header><main>",
+        *(_card(folder, record) for record in done.records),
+        f"</main><footer>{escape(footage.credit)}. {escape(footage.note or '')}</footer>",
+    ]
+    path = folder / "report.html"
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
+    path.write_text(
+        f'<!doctype html><html lang="en"><head>{head}<title>Pitchey demo</title></head>'
+        f"<body>{''.join(body)}</body></html>\n",
+        "utf-8",
+    )
+    return path
+
+
+def _card(folder: Path, record: JobRecord) -> str:
+    result: Mapping[str, Any] = record.result or {}
+    artifacts: Sequence[Mapping[str, Any]] = result.get("artifacts", ())
+    name = Path(display(record.output or record.id)).parent.name
+    parts = [
+        f"<article><h2>{escape(name)} <span class={escape(record.status)}>{escape(record.status)}</span></h2>",
+        f"<p class=settings>{_settings(record.payload)}</p>",
+    ]
+    if record.error:
+        remedy = record.error.get("remedy") or ""
+        parts.append(f"<p class=error>{escape(str(record.error.get('message')))} {escape(str(remedy))}</p>")
+    parts.append(_media(folder, artifacts))
+    facts: Mapping[str, Any] = result.get("facts") or {}
+    parts += [
+        _numbers(record, result),
+        _streams(facts.get("streams") or []),
+        *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
+        _files(folder, artifacts),
+        "</article>",
+    ]
+    return "".join(parts)
+
+
+def _settings(payload: Mapping[str, Any]) -> str:
+    shown = [f"{key}={value}" for key, value in payload.items() if key != "input_url"]
+    return " ".join(f"<code>{escape(each)}</code>" for each in shown)
+
+
+def _media(folder: Path, artifacts: Sequence[Mapping[str, Any]]) -> str:
+    pictures = [each for each in artifacts if str(each["media_type"]).startswith("image/")]
+    parts = []
+    for each in artifacts:
+        if each["media_type"] in ("video/mp4", "video/webm", "video/quicktime"):
+            link = escape(_link(folder, each["uri"]))
+            parts.append(f'<video controls preload="metadata" src="{link}"></video>')
+    if pictures:
+        images = (
+            f'<a href="{escape(_link(folder, each["uri"]))}"><img loading="lazy" alt="{escape(each["name"])}" '
+            f'src="{escape(_link(folder, each["uri"]))}"></a>'
+            for each in pictures
+        )
+        parts.append(f"<div class=pictures>{''.join(images)}</div>")
+    return "".join(parts)
+
+
+def _numbers(record: JobRecord, result: Mapping[str, Any]) -> str:
+    usage: Mapping[str, Any] = result.get("usage") or {}
+    facts: Mapping[str, Any] = result.get("facts") or {}
+    rows = [
+        ("time", f"{record.processing_time_seconds or 0:.2f} s"),
+        ("CPU", f"{usage.get('cpu_us', 0) / 1e6:.2f} s"),
+        ("memory", f"{usage.get('peak_memory_bytes', 0) / 1e6:.0f} MB"),
+        ("cost", f"${result.get('cost_usd', '0')}"),
+        ("in", _summary(facts.get("input"))),
+        ("out", _summary(facts.get("output"))),
+    ]
+    cells = (f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in rows if value)
+    return f"<dl>{''.join(cells)}</dl>"
+
+
+def _summary(file: Mapping[str, Any] | None) -> str:
+    if not file:
+        return ""
+    words = [file.get("format"), file.get("video_codec")]
+    if file.get("width"):
+        words.append(f"{file['width']} x {file['height']}")
+    words += file.get("audio_codecs") or []
+    words.append(f"{file.get('bytes', 0) / 1e6:.2f} MB")
+    return " · ".join(str(word) for word in words if word)
+
+
+def _streams(streams: Sequence[Mapping[str, Any]]) -> str:
+    if not streams:
+        return ""
+    columns = ("kind", "codec", "action", "to", "reason")
+    rows = (_row([str(each.get(key, "")) for key in columns]) for each in streams)
+    return f"<table><tr>{''.join(f'<th>{key}</th>' for key in columns)}</tr>{''.join(rows)}</table>"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _files(folder: Path, artifacts: Sequence[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f'<li><a href="{escape(_link(folder, each["uri"]))}">{escape(each["name"])}</a> '
+        f"{escape(each['media_type'])}, {each['bytes']:,} bytes</li>"
+        for each in artifacts
+    )
+    return f"<details><summary>{len(artifacts)} files</summary><ul>{rows}</ul></details>" if rows else ""
+
+
+def _link(folder: Path, uri: str) -> str:
+    path = to_path(uri)
+    return uri if path is None else quote(os.fsencode(os.path.relpath(path, folder.absolute())))

@@ -1,0 +1,39 @@
+"""The demo from its input to its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from pitchey_core.host import Host
+from pitchey_runner.batch import BatchDone, BatchOptions, read_batch, run_batch
+from pitchey_runner.demo.footage import Footage
+from pitchey_runner.demo.jobs import write_batch
+from pitchey_runner.demo.report import write_report
+from pitchey_runner.store.interface import JobStore, NewJob
+from pitchey_runner.supervisor import Watcher
+
+__all__ = ["Demo", "prepare_demo", "run_demo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that is ready to run."""
+
+    folder: Path
+    footage: Footage
+    jobs: list[NewJob]
+
+
+def prepare_demo(host: Host, folder: Path, footage: Footage) -> Demo:
+    """Write the batch file, and read it as anybody's would be read."""
+    return Demo(folder, footage, read_batch(host, write_batch(folder, footage.path), BatchOptions()))
+
+
+def run_demo(store: JobStore, host: Host, demo: Demo, watcher: Watcher | None) -> tuple[BatchDone, Path]:
+    """Run the batch and write the report, whose path is the second thing returned."""
+    done = anyio.run(partial(run_batch, store, host, demo.jobs, watcher=watcher))
+    return done, write_report(demo.folder, demo.footage, done)

@@ -1,0 +1,136 @@
+"""From what a user asks for to a job in the store."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pitchey_core.errors import StoreError, UsageError
+from pitchey_core.host import Host, digest
+from pitchey_core.payload import map_input_files
+from pitchey_core.storage import to_path, to_url
+from pitchey_runner.store.interface import JobRecord, JobStore, NewJob, Priority
+
+__all__ = ["JobRequest", "input_fingerprints", "new_job", "result_of", "submit"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job as a user describes it.
+
+    Attributes:
+        type: Name or alias of a processor.
+        payload: As the user wrote it; paths may be relative.
+        output: Folder (path or URL) for the outputs.
+        delay_seconds: How long the job waits before it may run.
+        wall_limit: Seconds that one run may take; ``None``: the processor's own limit.
+        instance_type: What the job reserves; ``None``: the processor's own.
+    """
+
+    type: str
+    payload: Mapping[str, Any]
+    output: str | None = None
+    overwrite: bool = False
+    priority: Priority = Priority.MEDIUM
+    delay_seconds: float = 0.0
+    wall_limit: float | None = None
+    instance_type: str | None = None
+
+
+def new_job(
+    host: Host,
+    request: JobRequest,
+    *,
+    base: Path,
+    batch_id: str | None = None,
+    item_key: str | None = None,
+) -> NewJob:
+    """Validate a request and make it what the store keeps.
+
+    Args:
+        base: The absolute folder that relative paths start from.
+
+    Raises:
+        UnknownName, UsageError: The processor does not exist or the payload is wrong.
+        InputError: A path is none.
+        ExtraMissing: The processor needs packages that are not installed.
+    """
+    spec = host.spec(request.type)
+    payload = host.normalise(spec.name, request.payload, base=base)
+    if request.wall_limit is not None and request.wall_limit <= 0:
+        raise UsageError(f"wall_limit: {request.wall_limit:g} is not a positive number of seconds")
+    instance = host.instance(request.instance_type or spec.resources)
+    return NewJob(
+        type=spec.name,
+        payload=payload,
+        priority=request.priority,
+        output=None if request.output is None else to_url(request.output, base),
+        overwrite=request.overwrite,
+        delay_seconds=request.delay_seconds,
+        max_attempts=host.queue(spec.name).retries + 1,
+        instance_type=instance.name,
+        wall_limit=request.wall_limit,
+        batch_id=batch_id,
+        item_key=item_key,
+        input_digest=digest(spec.name, payload, input_fingerprints(host, spec.name, payload)),
+        plugin_version=host.registry.registered(spec.name).plugin.version,
+        submitted_by=_user(),
+    )
+
+
+def submit(store: JobStore, jobs: Sequence[NewJob]) -> list[str]:
+    """Enqueue jobs, all or none, and return their ids.
+
+    Raises:
+        StoreError: One of them is in its batch already.
+    """
+    ids = store.enqueue(jobs)
+    if None in ids:
+        raise StoreError("a job of this batch is in the store already")
+    return [job.id for job in jobs]
+
+
+def input_fingerprints(
+    host: Host, name: str, payload: Mapping[str, Any]
+) -> list[tuple[str, int, int] | tuple[str]]:
+    """URL, size and modification time (ns) of each input; of remote and missing ones the URL alone."""
+    found: list[tuple[str, int, int] | tuple[str]] = []
+
+    def look(url: str) -> str:
+        path = to_path(url)
+        try:
+            status = path.stat() if path is not None else None
+        except OSError:
+            status = None
+        found.append((url, status.st_size, status.st_mtime_ns) if status else (url,))
+        return url
+
+    map_input_files(host.registry.processor(name).payload_model, payload, look)
+    return found
+
+
+def result_of(record: JobRecord) -> dict[str, Any]:
+    """The public Result object of a job, also of one that never ran."""
+    if record.result is not None:
+        return record.result
+    public = record.as_record()
+    return {
+        "job_id": record.id,
+        "status": public["status"],
+        "artifacts": [],
+        "facts": {},
+        "usage": {},
+        "cost_usd": public["estimated_cost_usd"],
+        "error": record.error,
+    }
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may run under a number that has no name.
+        return None
