@@ -20,6 +20,7 @@ from pitchey_core.payload import parse_payload
 from pitchey_core.processor import Plan, Result
 from pitchey_core.registry import Registry
 from pitchey_core.slots import LocalExecutor, Outcome, Report, new_tag
+from pitchey_core.storage import discard_stale
 
 __all__ = ["ProgressCallback", "arun", "plan", "run"]
 
@@ -94,6 +95,7 @@ async def arun(
     registry = registry or Registry.load()
     host = Host.from_settings(registry)
     base = Path(tempfile.mkdtemp(prefix="pitchey-"))
+    order = None
     try:
         order = host.order(
             processor,
@@ -110,6 +112,9 @@ async def arun(
         result = await anyio.to_thread.run_sync(partial(host.conclude, outcome))
     finally:
         shutil.rmtree(base, ignore_errors=True)
+        if order is not None and order.output is not None:
+            # A process that was killed could not remove what it had staged, and nobody will publish it.
+            discard_stale(order.output, order.job_id, None)
     if check and result.error is not None:
         raise result.error
     return result

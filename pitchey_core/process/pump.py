@@ -100,7 +100,7 @@ class Pump:
             self._input = self._input[:0]
         if not self._input:
             self._selector.unregister(fd)
-            assert self._child.stdin is not None  # noqa: S101 - registered only where it is a pipe
+            assert self._child.stdin is not None
             self._child.stdin.close()
         return True
 

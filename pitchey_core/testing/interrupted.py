@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError, SlotCrashed
+from pitchey_core.storage import STAGING_NAME
 from pitchey_core.testing.outcomes import check_artifacts
 from pitchey_core.testing.subject import Subject
 from pitchey_core.testing.workbench import Interrupted, Workbench
@@ -96,4 +97,5 @@ class InterruptionChecks(Subject):
             check_artifacts(ended.result, workbench.output)
         elif slow or ended.result is not None:
             assert workbench.files() == {}, "a job that was stopped has left files in the output folder"
+        assert not (workbench.output / STAGING_NAME).exists(), "what was staged is still there"
         assert ended.left == []

@@ -62,7 +62,8 @@ def make_job(
 
         def test_stamps(tmp_path, clip):
             job = make_job(tmp_path, "watermark")
-            facts = Watermark(job.spec).process(WatermarkPayload(input_url=clip.as_uri(), text="draft"), job)
+            processor = Registry.load().processor("watermark")
+            facts = processor.process(WatermarkPayload(input_url=clip.as_uri(), text="draft"), job)
             (stamped,) = publish_job(job)
 
     No limit but those of ``job.run`` is enforced, and nothing is cleaned up but by ``job.discard()``: give it a

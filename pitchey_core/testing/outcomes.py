@@ -113,7 +113,9 @@ def check_artifacts(result: Result[Any], output: Path) -> None:
         data = path.read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (artifact.bytes, artifact.sha256)
     found = {path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir()}
-    assert found == {*names, MANIFEST_NAME} if names else not found
+    others = sorted(found - {*names, MANIFEST_NAME})
+    assert not others, f"the output folder also holds {', '.join(others)}, which the result does not list"
+    assert bool(names) == (MANIFEST_NAME in found)
     if names:
         manifest = json.loads((output / MANIFEST_NAME).read_bytes())
         assert manifest["artifacts"] == [artifact.as_record() for artifact in result.artifacts]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -28,7 +27,6 @@ def guarded(app: click.Command, args: Sequence[str] | None) -> int:
         if hasattr(stream, "reconfigure"):
             # A file name may hold anything; it must not be what stops us.
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         code = app.main(words, prog_name="pitchey-run", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
@@ -54,7 +52,9 @@ def _report(error: Exception, invocation: Invocation, words: list[str]) -> int:
     if invocation.debug or (
         "--debug" in words and not isinstance(error, PitcheyError | click.ClickException)
     ):
-        logging.getLogger("pitchey").error("%s", error, exc_info=error)
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
     usage = ""
     if isinstance(error, click.ClickException):
         if isinstance(error, click.UsageError) and error.ctx is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import click
@@ -66,4 +65,11 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
             invocation.json = value
         case "_debug":
             invocation.debug = value
-            logging.getLogger().setLevel(logging.DEBUG)
+            _log_everything()
+
+
+def _log_everything() -> None:
+    # Not at the top: --help need not pay for it.
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -46,7 +46,7 @@ def find_footage(folder: Path, tools: ToolTable) -> Footage:
         if not copy.exists() or copy.stat().st_size != sample.stat().st_size:
             shutil.copy2(sample, copy)
         return Footage(
-            copy, "Big Buck Bunny", "Big Buck Bunny © Blender Foundation, peach.blender.org, CC BY 3.0"
+            copy, "Big Buck Bunny", "Big Buck Bunny © Blender Foundation, peach.blender.org, CC-BY 3.0"
         )
     made = folder / "generated.mp4"
     if not made.exists():

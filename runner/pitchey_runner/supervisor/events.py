@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pitchey_core.errors import PitcheyError
+from pitchey_core.hooks import load_target
+from pitchey_core.registry import Registry
 from pitchey_runner.store.interface import JobState
 
-__all__ = ["Event", "JobProgress", "JobSettled", "JobStarted", "Watcher"]
+__all__ = ["Event", "JobProgress", "JobSettled", "JobStarted", "Teller", "Watcher"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,28 @@ class JobSettled:
 
 Event = JobStarted | JobProgress | JobSettled
 Watcher = Callable[[Event], None]
+
+
+class Teller:
+    """Tells the watcher, and the observers that plugins have registered (as JSON data, with a ``kind``)."""
+
+    def __init__(self, watcher: Watcher | None, registry: Registry) -> None:
+        self._watcher = watcher
+        self._observers = {name: each.spec.target for name, each in registry.observers.items()}
+
+    def tell(self, event: Event) -> None:
+        if self._watcher is not None:
+            self._watcher(event)
+        if not self._observers:
+            return
+        record = {
+            "kind": type(event).__name__,
+            **{each.name: getattr(event, each.name) for each in fields(event)},
+        }
+        if isinstance(event, JobSettled) and event.error is not None:
+            record["error"] = event.error.as_record()
+        for name, target in self._observers.items():
+            try:
+                load_target(target)(record)
+            except Exception:  # noqa: BLE001 - a foreign observer must not stop the work
+                _log.exception("observer %s failed", name)

@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
 from pitchey_core.errors import Cancelled, LeaseLost, PitcheyError, SlotCrashed, StoreError, TransientError
-from pitchey_core.hooks import load_target
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
-from pitchey_core.processor import BatchProcessor
-from pitchey_core.slots import Executor, LocalExecutor, Outcome, Report, Slot
+from pitchey_core.slots import Executor, LocalExecutor, Outcome, Report
 from pitchey_core.storage import Stage, discard_stale
 from pitchey_runner.store.interface import (
-    Beat,
     ClaimedJob,
-    Directive,
     JobFilter,
     JobRecord,
     JobState,
     JobStore,
     NewJob,
 )
-from pitchey_runner.supervisor.events import Event, JobProgress, JobSettled, JobStarted, Watcher
+from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted, Teller, Watcher
+from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.identity import this_worker
+from pitchey_runner.supervisor.leases import Leases
+from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
 from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.supervisor.settling import Settler
+from pitchey_runner.supervisor.threads import in_thread
 
 __all__ = ["Supervisor"]
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.02
 _RESCUE_SECONDS: Final = 2.0
-_CLAIM_AHEAD_SECONDS: Final = 1.0
-T = TypeVar("T")
-
-
-@dataclass(eq=False)
-class _Held:
-    """A claimed job: waiting in its lane, running, or being settled."""
-
-    job: ClaimedJob
-    key: str = ""
-    slot: Slot | None = None
-    started: float = 0.0
-    progress: float | None = None
-    message: str | None = None
-    usage: Usage | None = None
-    cancelled: bool = False
-    lost: bool = False
 
 
 class Supervisor:
@@ -100,17 +81,16 @@ class Supervisor:
         self.host = host
         self.types = sorted({host.registry.spec(name).name for name in types} if types else installed)
         self.batch_id = batch_id
-        self.watcher = watcher
         self.interrupted = False
-        self._timing = host.settings.timing
         self._settler = Settler(store, host, backoff_base=backoff_base)
-        self._me = this_worker(self.types, lease_seconds=self._timing.lease)
+        self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
         self._pool = Pool(
             host, executor or LocalExecutor(), self._me.id, float(len(os.sched_getaffinity(0))), max_slots
         )
-        self._held: dict[str, _Held] = {}
-        self._seconds_per_job: dict[str, float] = {}
-        self._observers = [(name, each.spec.target) for name, each in host.registry.observers.items()]
+        self._held: dict[str, Held] = {}
+        self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
+        self._pace = Pace(host, self._pool)
+        self._tell = Teller(watcher, host.registry).tell
         self._fast = False
         self._one_shot: str | None = None
         self._change = anyio.Event()
@@ -126,13 +106,13 @@ class Supervisor:
         Raises:
             StoreError: The store cannot be used.
         """
-        await self._in_thread(self.store.register_worker, self._me)
+        await in_thread(self.store.register_worker, self._me)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
                     await background.start(self._heed_signals)
-                background.start_soon(self._beat_forever)
-                background.start_soon(self._poll_cancellations)
+                background.start_soon(self._leases.beat_forever)
+                background.start_soon(self._leases.poll_cancellations)
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
@@ -146,7 +126,7 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
                 await self._release_all()
-                await self._in_thread(self.store.remove_worker, self._me.id)
+                await in_thread(self.store.remove_worker, self._me.id)
 
     async def run_one(self, job: NewJob) -> JobRecord:
         """Enqueue one job as already claimed by this worker, see it through its retries, and return its record."""
@@ -154,12 +134,12 @@ class Supervisor:
         self.batch_id = job.batch_id
         self.types = [job.type]
         self._one_shot = job.id
-        await self._in_thread(self.store.register_worker, self._me)
-        await self._in_thread(partial(self.store.enqueue, [job], claimed_by=self._me))
-        for claimed in await self._in_thread(self.store.claimed, self._me.id):
-            self._held[claimed.claim.job_id] = _Held(claimed)
+        await in_thread(self.store.register_worker, self._me)
+        await in_thread(partial(self.store.enqueue, [job], claimed_by=self._me))
+        for claimed in await in_thread(self.store.claimed, self._me.id):
+            self._held[claimed.claim.job_id] = Held(claimed)
         await self.run(drain=True)
-        record = await self._in_thread(self.store.get, job.id)
+        record = await in_thread(self.store.get, job.id)
         if record is None:
             raise StoreError(f"job {job.id} was purged while it ran")
         return record
@@ -199,67 +179,48 @@ class Supervisor:
         await self._wind_down()
 
     async def _claim_what_fits(self) -> int:
-        await self._in_thread(self.store.promote_due)
-        ready = await self._in_thread(self.store.ready, self.batch_id)
+        await in_thread(self.store.promote_due)
+        ready = await in_thread(self.store.ready, self.batch_id)
         started = 0
         for job_type in self.types:
             waiting = ready.get(job_type, 0)
             while waiting > 0 and self._pool.room(job_type) > 0 and not self.interrupted:
-                limit = self._claim_size(job_type, waiting)
-                jobs = await self._in_thread(
+                limit = self._pace.claim_size(job_type, waiting)
+                jobs = await in_thread(
                     partial(self.store.claim, self._me, job_type, limit, batch_id=self.batch_id)
                 )
                 if not jobs:
                     break
                 waiting -= len(jobs)
                 started += len(jobs)
-                lane = [_Held(job) for job in jobs]
+                lane = [Held(job) for job in jobs]
                 self._held.update({held.job.claim.job_id: held for held in lane})
                 self._start_lane(job_type, lane)
         return started
 
-    def _claim_size(self, job_type: str, waiting: int) -> int:
-        """A fair share of the line for each slot, at most a batch.
-
-        Jobs that run one after another are not claimed for longer ahead than a second's work: what a worker holds
-        and has not begun would be lost with it.
-        """
-        queue = self.host.queue(job_type)
-        share = min(queue.batch_size, math.ceil(waiting / self._pool.obtainable(job_type)))
-        if self._takes_batches(job_type):
-            return share
-        seconds = self._seconds_per_job.get(job_type, math.inf)
-        return max(1, min(share, int(_CLAIM_AHEAD_SECONDS / max(seconds, 1e-4))))
-
-    def _takes_batches(self, job_type: str) -> bool:
-        try:
-            return isinstance(self.host.registry.processor(job_type), BatchProcessor)
-        except PitcheyError:
-            return False
-
     async def _drained(self) -> bool:
-        ready = await self._in_thread(self.store.ready, self.batch_id)
+        ready = await in_thread(self.store.ready, self.batch_id)
         if any(ready.get(job_type) for job_type in self.types):
             return False
         retries = JobFilter(states=[JobState.SCHEDULED], types=self.types, batch_id=self.batch_id)
-        scheduled = await self._in_thread(partial(self.store.list, retries, limit=10_000))
+        scheduled = await in_thread(partial(self.store.list, retries, limit=10_000))
         if any(record.claim_seq > 0 for record in scheduled):
             return False
         if self.batch_id is None:
             return True
         elsewhere = JobFilter(states=[JobState.PROCESSING], batch_id=self.batch_id)
-        return not await self._in_thread(self.store.counts, elsewhere)
+        return not await in_thread(self.store.counts, elsewhere)
 
     # -- a lane: one slot, the jobs of one claim ----------------------------------------------------------------
 
-    def _start_lane(self, job_type: str, lane: list[_Held]) -> None:
+    def _start_lane(self, job_type: str, lane: list[Held]) -> None:
         assert self._lanes is not None
         self._pool.reserve(job_type)
         self._lanes.start_soon(self._lane, job_type, lane)
 
-    async def _lane(self, job_type: str, lane: list[_Held]) -> None:
+    async def _lane(self, job_type: str, lane: list[Held]) -> None:
         try:
-            if len(lane) > 1 and self._takes_batches(job_type):
+            if len(lane) > 1 and self._pace.takes_batches(job_type):
                 await self._work(job_type, lane)
             else:
                 for held in lane:
@@ -273,9 +234,9 @@ class Supervisor:
                 await self._release(unstarted)
             self._change.set()
 
-    async def _work(self, job_type: str, batch: list[_Held]) -> None:
+    async def _work(self, job_type: str, batch: list[Held]) -> None:
         """Run a job, or a batch in one call, and settle each."""
-        orders: list[tuple[_Held, JobOrder]] = []
+        orders: list[tuple[Held, JobOrder]] = []
         for held in batch:
             if held.lost or self._fast:
                 continue
@@ -283,7 +244,7 @@ class Supervisor:
                 await self._fail(held, Cancelled("the job was cancelled before it started"))
                 continue
             try:
-                order = await self._in_thread(self._order, held.job)
+                order = await in_thread(self._order, held.job)
             except PitcheyError as error:
                 await self._fail(held, error)
                 continue
@@ -299,18 +260,17 @@ class Supervisor:
             return
         began = time.monotonic()
         try:
-            await slot.extend_lease(self._timing.lease)
+            await slot.extend_lease(self._leases.slot_seconds)
             for held, order in orders:
                 held.slot, held.started = slot, began
-                self._emit(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
+                self._tell(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
             outcomes = await slot.run(
                 [order for _, order in orders], partial(self._report, dict(self._keys(orders)))
             )
         finally:
             await self._pool.give_back(slot)
         took = (time.monotonic() - began) / len(orders)
-        before = self._seconds_per_job.get(job_type, took)
-        self._seconds_per_job[job_type] = 0.7 * before + 0.3 * took
+        self._pace.note(job_type, took)
         if len(orders) > 1 and any(isinstance(outcome.error, SlotCrashed) for outcome in outcomes):
             # One member may have taken the others down with it; alone, each shows its own worth.
             for held, _ in orders:
@@ -320,7 +280,7 @@ class Supervisor:
         for (held, _), outcome in zip(orders, outcomes, strict=True):
             await self._settle(held, outcome)
 
-    def _keys(self, orders: list[tuple[_Held, JobOrder]]) -> list[tuple[str, _Held]]:
+    def _keys(self, orders: list[tuple[Held, JobOrder]]) -> list[tuple[str, Held]]:
         return [(order.key, held) for held, order in orders]
 
     def _order(self, job: ClaimedJob) -> JobOrder:
@@ -343,7 +303,7 @@ class Supervisor:
             discard_stale(job.output, job.claim.job_id, order.key)
         return order
 
-    def _report(self, keys: dict[str, _Held], report: Report) -> None:
+    def _report(self, keys: dict[str, Held], report: Report) -> None:
         if report.key is None:
             for held in keys.values():
                 held.usage = Usage(
@@ -356,33 +316,33 @@ class Supervisor:
             return
         held = keys[report.key]
         held.progress, held.message = report.fraction, report.message
-        self._emit(JobProgress(held.job.claim.job_id, report.fraction, report.message, report.figures or {}))
+        self._tell(JobProgress(held.job.claim.job_id, report.fraction, report.message, report.figures or {}))
 
     # -- settling -----------------------------------------------------------------------------------------------
 
-    async def _settle(self, held: _Held, outcome: Outcome) -> None:
+    async def _settle(self, held: Held, outcome: Outcome) -> None:
         if self._fast and outcome.died:
             return  # Killed by the second signal: given back, not settled.
         if held.lost or isinstance(outcome.error, LeaseLost):
             self._held.pop(held.job.claim.job_id, None)
             _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
-            await self._in_thread(self._discard, held, outcome)
+            await in_thread(self._discard, held, outcome)
             return
         await self._conclude(held, partial(self._settler.settle, held.job, outcome))
 
-    async def _fail(self, held: _Held, error: PitcheyError) -> None:
+    async def _fail(self, held: Held, error: PitcheyError) -> None:
         await self._conclude(held, partial(self._settler.fail, held.job, error))
 
-    async def _conclude(self, held: _Held, settle: Callable[[], JobSettled | None]) -> None:
+    async def _conclude(self, held: Held, settle: Callable[[], JobSettled | None]) -> None:
         with anyio.CancelScope(shield=True):
-            settled = await self._in_thread(settle)
+            settled = await in_thread(settle)
         self._held.pop(held.job.claim.job_id, None)
         if settled is not None:
-            self._emit(settled)
+            self._tell(settled)
         else:
             _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
 
-    def _discard(self, held: _Held, outcome: Outcome) -> None:
+    def _discard(self, held: Held, outcome: Outcome) -> None:
         if held.job.output is not None:
             Stage(
                 held.job.output,
@@ -391,23 +351,41 @@ class Supervisor:
                 workdir=outcome.order.workdir,
             ).discard()
 
-    async def _release(self, lane: list[_Held]) -> None:
+    async def _release(self, lane: list[Held]) -> None:
         claims = [held.job.claim for held in lane if not held.lost]
         for held in lane:
             self._held.pop(held.job.claim.job_id, None)
         if claims:
-            await self._in_thread(self.store.release, claims)
+            await in_thread(self.store.release, claims)
 
     async def _release_all(self) -> None:
         await self._release(list(self._held.values()))
+
+    # -- dead workers -------------------------------------------------------------------------------------------
+
+    async def _rescue_forever(self) -> None:
+        while True:
+            await anyio.sleep(_RESCUE_SECONDS)
+            await self._rescue()
+
+    async def _rescue(self) -> None:
+        try:
+            rolled = await in_thread(rescue, self.store, self._me)
+        except PitcheyError as error:
+            _log.warning("rescue failed: %s", error)
+            return
+        for job in rolled:
+            self._held[job.claim.job_id] = held = Held(job)
+            await self._conclude(held, partial(self._settler.roll_forward, job))
+        self._change.set()
 
     # -- stopping -----------------------------------------------------------------------------------------------
 
     async def _wind_down(self) -> None:
         """After the first signal: let what runs finish; after the second: kill it. A one-shot is cancelled at once."""
         if self._one_shot is not None:
-            await self._in_thread(self.store.cancel, [self._one_shot])
-            await self._apply_cancellations()
+            await in_thread(self.store.cancel, [self._one_shot])
+            await self._leases.apply_cancellations()
         while self._held and not self._fast:
             self._change = anyio.Event()
             with anyio.move_on_after(0.1):
@@ -422,93 +400,8 @@ class Supervisor:
             async for _ in signals:
                 self.stop()
 
-    # -- leases -------------------------------------------------------------------------------------------------
-
-    async def _beat_forever(self) -> None:
-        while True:
-            await anyio.sleep(self._timing.beat)
-            held = list(self._held.values())
-            beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
-            try:
-                directives = await self._in_thread(partial(self.store.beat, self._me.id, beats))
-            except PitcheyError as error:
-                # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
-                _log.warning("heartbeat failed: %s", error)
-                continue
-            for each, directive in zip(held, directives, strict=True):
-                if directive is Directive.LOST and each.job.claim.job_id in self._held:
-                    await self._lose(each)
-                elif directive is Directive.CANCEL:
-                    await self._cancel(each)
-            for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
-                await slot.extend_lease(self._timing.lease)
-
-    async def _poll_cancellations(self) -> None:
-        while True:
-            await anyio.sleep(self._timing.cancel_poll)
-            if self._held:
-                with contextlib.suppress(StoreError):
-                    await self._apply_cancellations()
-
-    async def _apply_cancellations(self) -> None:
-        for claim in await self._in_thread(self.store.cancellations, self._me.id):
-            held = self._held.get(claim.job_id)
-            if held is not None:
-                await self._cancel(held)
-
-    async def _cancel(self, held: _Held) -> None:
-        if held.cancelled:
-            return
-        held.cancelled = True
-        if held.slot is not None:
-            await held.slot.cancel(held.key, grace_seconds=self._timing.kill_grace)
-
-    async def _lose(self, held: _Held) -> None:
-        held.lost = True
-        sharing = [each for each in self._held.values() if each.slot is held.slot and not each.lost]
-        if held.slot is not None and not sharing:
-            await held.slot.kill()
-
-    async def _rescue_forever(self) -> None:
-        while True:
-            await anyio.sleep(_RESCUE_SECONDS)
-            await self._rescue()
-
-    async def _rescue(self) -> None:
-        try:
-            rolled = await self._in_thread(rescue, self.store, self._me)
-        except PitcheyError as error:
-            _log.warning("rescue failed: %s", error)
-            return
-        for job in rolled:
-            self._held[job.claim.job_id] = held = _Held(job)
-            await self._conclude(held, partial(self._settler.roll_forward, job))
-        self._change.set()
-
-    # -- telling ------------------------------------------------------------------------------------------------
-
-    def _emit(self, event: Event) -> None:
-        if self.watcher is not None:
-            self.watcher(event)
-        for name, target in self._observers:
-            _notify(name, target, event)
-
-    async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
-        # Not abandoned on cancellation: a store call that has begun also ends.
-        return await anyio.to_thread.run_sync(partial(call, *args))
-
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first error of a group of groups: one cause, told without the machinery around it."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _notify(name: str, target: str, event: Event) -> None:
-    record = asdict(event)
-    if isinstance(event, JobSettled) and event.error is not None:
-        record["error"] = event.error.as_record()
-    try:
-        load_target(target)({"kind": type(event).__name__, **record})
-    except Exception:  # noqa: BLE001 - a foreign observer must not stop the work
-        _log.exception("observer %s failed", name)

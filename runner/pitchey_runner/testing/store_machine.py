@@ -92,8 +92,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         return got
 
     def some_ids(self, picks: list[int]) -> list[str]:
-        held = [claim.job_id for name in ("w1", "w2", "w3") for claim in self.held_by(name)]
-        ids = [record.id for record in self.model.list(limit=10_000)] + held * 2
+        ids = [record.id for record in self.model.list(limit=10_000)]
         return [ids[pick % len(ids)] if ids else "nobody" for pick in picks]
 
     def held_by(self, worker_id: str) -> list[Claim]:
@@ -159,6 +158,17 @@ class JobStoreMachine(RuleBasedStateMachine):
     def release(self, picks: list[int]) -> None:
         claims = self.some_claims(picks)
         self.both(lambda store: store.release(claims))
+
+    @rule(picks=_PICKS, then=st.sampled_from(["retry", "release", "commit"]))
+    def cancel_what_runs(self, picks: list[int], then: str) -> None:
+        claims = self.some_claims(picks)
+        self.both(lambda store: store.cancel([claim.job_id for claim in claims]))
+        if then == "retry":
+            self.settle([retried(claim) for claim in claims])
+        elif then == "release":
+            self.both(lambda store: store.release(claims))
+        else:
+            self.commit(picks)
 
     @rule(by=_WORKER_IDS, picks=_PICKS, progress=st.none() | st.floats(0, 1), usage=st.none() | _USAGES)
     def beat(self, by: str, picks: list[int], progress: float | None, usage: Usage | None) -> None:

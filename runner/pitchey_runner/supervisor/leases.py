@@ -1,0 +1,95 @@
+"""Keeping what is claimed: heartbeats, cancellations, lost claims."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from functools import partial
+from typing import Final
+
+import anyio
+
+from pitchey_core.errors import PitcheyError, StoreError
+from pitchey_core.settings import TimingSettings
+from pitchey_runner.store.interface import Beat, Directive, JobStore
+from pitchey_runner.supervisor.held import Held
+from pitchey_runner.supervisor.threads import in_thread
+
+__all__ = ["Leases"]
+
+_log = logging.getLogger(__name__)
+_OWN_SHARE: Final = 2 / 3
+"""A slot may run for this share of the lease without news, so that it has stopped before anybody else may start."""
+
+
+class Leases:
+    """The claims of one worker.
+
+    Args:
+        held: What the worker holds, by job id; shared with the supervisor, which adds and removes.
+    """
+
+    def __init__(
+        self, store: JobStore, worker_id: str, timing: TimingSettings, held: dict[str, Held]
+    ) -> None:
+        self._store = store
+        self._worker_id = worker_id
+        self._timing = timing
+        self._held = held
+
+    @property
+    def slot_seconds(self) -> float:
+        """How long a slot may run without a heartbeat."""
+        return self._timing.lease * _OWN_SHARE
+
+    async def beat_forever(self) -> None:
+        """Extend the leases of all held jobs in one statement, store their progress and usage, obey the answers."""
+        while True:
+            await anyio.sleep(self._timing.beat)
+            held = list(self._held.values())
+            beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
+            try:
+                directives = await in_thread(partial(self._store.beat, self._worker_id, beats))
+            except PitcheyError as error:
+                # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
+                _log.warning("heartbeat failed: %s", error)
+                continue
+            for each, directive in zip(held, directives, strict=True):
+                if directive is Directive.LOST and each.job.claim.job_id in self._held:
+                    await self._lose(each)
+                elif directive is Directive.CANCEL:
+                    await self._cancel(each)
+            for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
+                await slot.extend_lease(self.slot_seconds)
+
+    async def poll_cancellations(self) -> None:
+        """Look for cancellations more often than the heart beats."""
+        while True:
+            await anyio.sleep(self._timing.cancel_poll)
+            if self._held:
+                with contextlib.suppress(StoreError):
+                    await self.apply_cancellations()
+
+    async def apply_cancellations(self) -> None:
+        """Stop the jobs whose cancellation was asked for."""
+        for claim in await in_thread(self._store.cancellations, self._worker_id):
+            held = self._held.get(claim.job_id)
+            if held is not None:
+                await self._cancel(held)
+
+    async def _cancel(self, held: Held) -> None:
+        if held.cancelled:
+            return
+        held.cancelled = True
+        if held.slot is not None and self._alone(held):
+            await held.slot.cancel(held.key, grace_seconds=self._timing.kill_grace)
+
+    async def _lose(self, held: Held) -> None:
+        held.lost = True
+        if held.slot is not None and self._alone(held):
+            await held.slot.kill()
+
+    def _alone(self, held: Held) -> bool:
+        """Whether no other live item shares its call: a batch is stopped only when nobody in it is left to serve."""
+        sharing = [each for each in self._held.values() if each.slot is held.slot and each is not held]
+        return all(each.lost or each.cancelled for each in sharing)

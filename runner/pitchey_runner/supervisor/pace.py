@@ -1,0 +1,51 @@
+"""How many jobs one claim should take."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from pitchey_core.errors import PitcheyError
+from pitchey_core.host import Host
+from pitchey_core.processor import BatchProcessor
+from pitchey_runner.supervisor.pool import Pool
+
+__all__ = ["Pace"]
+
+_AHEAD_SECONDS: Final = 1.0
+_OLD_WEIGHT: Final = 0.7
+
+
+class Pace:
+    """Learns how long the jobs of each type take."""
+
+    def __init__(self, host: Host, pool: Pool) -> None:
+        self._host = host
+        self._pool = pool
+        self._seconds: dict[str, float] = {}
+
+    def claim_size(self, job_type: str, waiting: int) -> int:
+        """A fair share of the line for each slot, at most a batch.
+
+        Jobs that run one after another are not claimed for longer ahead than a second's work: what a worker holds
+        and has not begun would be lost with it.
+        """
+        share = min(
+            self._host.queue(job_type).batch_size, math.ceil(waiting / self._pool.obtainable(job_type))
+        )
+        if self.takes_batches(job_type):
+            return share
+        seconds = self._seconds.get(job_type, math.inf)
+        return max(1, min(share, int(_AHEAD_SECONDS / max(seconds, 1e-4))))
+
+    def takes_batches(self, job_type: str) -> bool:
+        """Whether the jobs of one claim go to the processor in one call."""
+        try:
+            return isinstance(self._host.registry.processor(job_type), BatchProcessor)
+        except PitcheyError:
+            return False
+
+    def note(self, job_type: str, seconds: float) -> None:
+        """Take in how long a job has just taken."""
+        before = self._seconds.get(job_type, seconds)
+        self._seconds[job_type] = _OLD_WEIGHT * before + (1 - _OLD_WEIGHT) * seconds
