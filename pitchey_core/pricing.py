@@ -6,7 +6,7 @@ Money is an integer number of nano-dollars (10⁻⁹ $) from the price book to t
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pitchey_core.resources import GIB
@@ -101,7 +101,10 @@ def parse_usd(text: str) -> int:
     Raises:
         ValueError: It is not a decimal number, or finer than a nano-dollar.
     """
-    nanos = Decimal(text) * NANOS_PER_USD
+    try:
+        nanos = Decimal(text) * NANOS_PER_USD
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a decimal number") from None
     if nanos != nanos.to_integral_value():
         raise ValueError(f"{text!r} is finer than a nano-dollar")
     return int(nanos)

@@ -206,9 +206,8 @@ class Supervisor:
         scheduled = await in_thread(partial(self.store.list, retries, limit=10_000))
         if any(record.claim_seq > 0 for record in scheduled):
             return False
-        if self.batch_id is None:
-            return True
-        elsewhere = JobFilter(states=[JobState.PROCESSING], batch_id=self.batch_id)
+        # Also those of other workers: should one die, its jobs are for us to finish.
+        elsewhere = JobFilter(states=[JobState.PROCESSING], types=self.types, batch_id=self.batch_id)
         return not await in_thread(self.store.counts, elsewhere)
 
     # -- a lane: one slot, the jobs of one claim ----------------------------------------------------------------
