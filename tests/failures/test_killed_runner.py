@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import anyio
 import pytest
-from workplace import Workplace, descendants_of, pids_are_gone, wait_until
+from workplace import Workplace, descendants_of, parent_of, pids_are_gone, wait_until
 
+from pitchey_core.errors import StoreError
 from pitchey_core.storage import to_url
-from pitchey_runner.store.interface import AttemptOutcome, JobState
+from pitchey_runner.store.interface import AttemptOutcome, JobState, JobStore
+from pitchey_runner.supervisor import Supervisor
 
 
 def test_everything_of_a_killed_runner_dies_within_two_seconds_without_a_restart(
@@ -46,7 +51,9 @@ def test_a_killed_runners_jobs_complete_after_a_restart(workplace: Workplace) ->
     with workplace.store() as store:
         store.enqueue([job])
         runner = workplace.started()
-        wait_until(lambda: store.attempts(job.id) and store.attempts(job.id)[0].usage, what="a heartbeat with usage")
+        wait_until(
+            lambda: store.attempts(job.id) and store.attempts(job.id)[0].usage, what="a heartbeat with usage"
+        )
     runner.kill()
     assert not (out / "slept.txt").exists()
     began = time.monotonic()
@@ -187,3 +194,65 @@ def test_at_every_crash_point_a_reader_sees_the_whole_output_or_none(
     runs_twice = point in {"after:claim", "before:commit_manifests"}
     assert len(attempts) == (2 if runs_twice else 1)
     assert all(attempt.cost_nanos > 0 for attempt in attempts if attempt.outcome is AttemptOutcome.COMPLETED)
+
+
+def test_a_killed_warden_takes_its_slot_with_it_and_the_job_runs_again(workplace: Workplace) -> None:
+    pid_file = workplace.root / "daemon.pid"
+    with workplace.store() as store:
+        (job_id,) = store.enqueue([workplace.job("test-daemon", pid_file=str(pid_file), wait=3)])
+    runner = workplace.started()
+    wait_until(lambda: workplace.traces() and pid_file.exists(), what="the start of the job")
+    worker = workplace.traces()[0]["pid"]
+    daemon = int(pid_file.read_text())
+    os.kill(parent_of(worker), signal.SIGKILL)
+    wait_until(lambda: pids_are_gone([worker, daemon]), 3, "the death of the slot's processes")
+    assert runner.wait() == 0
+    with workplace.store() as store:
+        assert job_id is not None
+        attempts = store.attempts(job_id)
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.FAILED, AttemptOutcome.COMPLETED]
+
+
+class _Trouble:
+    """A store whose named method fails a few times before it works."""
+
+    def __init__(self, store: JobStore, method: str, times: int) -> None:
+        self._store = store
+        self._method = method
+        self.left = times
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if name != self._method:
+            return found
+
+        def troubled(*args: Any, **kwargs: Any) -> Any:
+            if self.left > 0:
+                self.left -= 1
+                raise StoreError("the disk of the store is not there")
+            return found(*args, **kwargs)
+
+        return troubled
+
+
+@pytest.mark.parametrize(
+    "method", ["claim", "promote_due", "commit_manifests", "settle", "beat", "cancellations"]
+)
+def test_passing_trouble_with_the_store_loses_nothing(workplace: Workplace, method: str) -> None:
+    out = workplace.root / "out"
+    job = replace(workplace.job("test-sleep", seconds=1.2, output=True), output=to_url(out, Path("/")))
+    with workplace.store() as store:
+        store.enqueue([job])
+        troubled = _Trouble(store, method, 2)
+        supervisor = Supervisor(cast("JobStore", troubled), workplace.host)
+
+        async def main() -> None:
+            await supervisor.run(drain=True)
+
+        anyio.run(main)
+        record = store.get(job.id)
+        assert record is not None
+        assert record.status is JobState.COMPLETED
+        assert len(store.attempts(job.id)) == 1
+    assert troubled.left == 0
+    assert (out / "slept.txt").exists()

@@ -23,7 +23,11 @@ def test_a_missing_store_is_created_with_its_folders(tmp_path: Path) -> None:
         assert store.url == f"sqlite:///{path}"
         store.enqueue([job()])
     assert migrations.schema_revision(str(path)) == migrations.HEAD
-    assert sorted(each.name for each in path.parent.iterdir()) == ["jobs.db", "jobs.db.writers"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [
+        "jobs.db",
+        "jobs.db.turn",
+        "jobs.db.writers",
+    ]
 
 
 def test_relative_and_absolute_urls(empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,11 @@ def test_closing_writes_what_was_accepted_and_leaves_no_thread(empty_store: Path
         answers = [pool.submit(store.enqueue, [job()]) for _ in range(50)]
         assert all(answer.result() for answer in answers)
     assert threading.active_count() == before
-    assert sorted(each.name for each in empty_store.parent.iterdir()) == ["jobs.db", "jobs.db.writers"]
+    assert sorted(each.name for each in empty_store.parent.iterdir()) == [
+        "jobs.db",
+        "jobs.db.turn",
+        "jobs.db.writers",
+    ]
 
 
 def test_reading_starts_no_thread(empty_store: Path) -> None:

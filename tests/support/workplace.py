@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from pitchey_core.host import Host
-from pitchey_core.process import processes_with_tag
+from pitchey_core.process import descendants, processes_with_tag, read_process
 from pitchey_core.registry import Registry
 from pitchey_runner.store import open_store
 from pitchey_runner.store.interface import JobRecord, JobStore, NewJob
@@ -150,6 +150,11 @@ def pids_are_gone(pids: list[int]) -> bool:
 
 def descendants_of(pid: int) -> list[int]:
     """Every process below ``pid``."""
-    from pitchey_core.process import descendants
-
     return [each for each in descendants(pid) if exists(each) and each != os.getpid()]
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process."""
+    entry = read_process(pid)
+    assert entry is not None
+    return entry.ppid

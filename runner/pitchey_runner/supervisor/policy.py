@@ -41,16 +41,18 @@ def judge(
     """What follows from the way an attempt ended.
 
     Permanent errors fail the job at once; retryable ones do when its attempts are used up. A job that hit its memory
-    limit gets one more attempt with one and a half times the memory.
+    limit gets one more attempt with one and a half times the memory. Attempts that were lost with their worker do not
+    count; the store bounds those by itself.
     """
     if error is None:
         return Verdict(JobState.COMPLETED, AttemptOutcome.COMPLETED)
     if isinstance(error, Cancelled):
         return Verdict(JobState.CANCELLED, AttemptOutcome.CANCELLED)
-    if job.attempt < job.max_attempts:
+    attempts = job.attempt - job.lost_count
+    if attempts < job.max_attempts:
         if isinstance(error, LimitExceeded) and error.limit == "memory" and job.memory_factor == 1.0:
             return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, more_memory=True)
         if error.retryable:
-            wait = backoff(job.attempt, base=backoff_base)
+            wait = backoff(attempts, base=backoff_base)
             return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, retry_in=wait)
     return Verdict(JobState.FAILED, AttemptOutcome.FAILED)

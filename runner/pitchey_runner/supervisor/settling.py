@@ -16,7 +16,7 @@ from pitchey_core.errors import PitcheyError, error_from_record
 from pitchey_core.host import Host
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Outcome
-from pitchey_core.storage import Manifest, discard_stale, publish
+from pitchey_core.storage import Manifest, Stage, discard_stale, publish
 from pitchey_runner.store.interface import (
     AttemptOutcome,
     Claim,
@@ -62,6 +62,8 @@ class Settler:
             self._clean_up(job, outcome)
             return None
         self._clean_up(job, outcome)
+        if settlement.state in {JobState.COMPLETED, JobState.CANCELLED}:
+            shutil.rmtree(outcome.order.scratch_dir, ignore_errors=True)
         return self._finish(job, settlement)
 
     def roll_forward(self, job: ClaimedJob) -> JobSettled | None:
@@ -83,6 +85,13 @@ class Settler:
             retry_in=verdict.retry_in,
         )
         return self._finish(job, settlement) if self.store.settle([settlement])[0] else None
+
+    def drop(self, job: ClaimedJob, outcome: Outcome) -> None:
+        """Remove what an attempt has staged whose claim was lost; another worker's staging is not touched."""
+        if job.output is not None:
+            Stage(
+                job.output, outcome.order.key, overwrite=job.overwrite, workdir=outcome.order.workdir
+            ).discard()
 
     def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
         verdict = judge(job, outcome.error, backoff_base=self.backoff_base)

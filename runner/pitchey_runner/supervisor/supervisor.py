@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,19 +11,25 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.to_thread
 
-from pitchey_core.errors import Cancelled, LeaseLost, PitcheyError, SlotCrashed, StoreError, TransientError
+from pitchey_core.errors import (
+    Cancelled,
+    LeaseLost,
+    OutOfSpace,
+    PitcheyError,
+    SlotCrashed,
+    StoreError,
+    TransientError,
+)
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Executor, LocalExecutor, Outcome, Report
-from pitchey_core.storage import Stage, discard_stale
 from pitchey_runner.store.interface import (
-    ClaimedJob,
     JobFilter,
     JobRecord,
     JobState,
@@ -33,12 +40,13 @@ from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
+from pitchey_runner.supervisor.orders import order_for
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
 from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.supervisor.settling import Settler
-from pitchey_runner.supervisor.threads import in_thread
+from pitchey_runner.supervisor.threads import in_thread, patiently
 
 __all__ = ["Supervisor"]
 
@@ -89,6 +97,7 @@ class Supervisor:
         )
         self._held: dict[str, Held] = {}
         self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
+        self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
         self._tell = Teller(watcher, host.registry).tell
         self._fast = False
@@ -125,8 +134,10 @@ class Supervisor:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
-                await self._release_all()
-                await in_thread(self.store.remove_worker, self._me.id)
+                # What cannot be given back for trouble with the store is rescued when the lease runs out.
+                with contextlib.suppress(StoreError, OutOfSpace):
+                    await self._release(list(self._held.values()))
+                    await in_thread(self.store.remove_worker, self._me.id)
 
     async def run_one(self, job: NewJob) -> JobRecord:
         """Enqueue one job as already claimed by this worker, see it through its retries, and return its record."""
@@ -179,16 +190,15 @@ class Supervisor:
         await self._wind_down()
 
     async def _claim_what_fits(self) -> int:
-        await in_thread(self.store.promote_due)
-        ready = await in_thread(self.store.ready, self.batch_id)
+        await patiently(self._patience, self.store.promote_due)
+        ready = await patiently(self._patience, self.store.ready, self.batch_id)
         started = 0
         for job_type in self.types:
             waiting = ready.get(job_type, 0)
             while waiting > 0 and self._pool.room(job_type) > 0 and not self.interrupted:
                 limit = self._pace.claim_size(job_type, waiting)
-                jobs = await in_thread(
-                    partial(self.store.claim, self._me, job_type, limit, batch_id=self.batch_id)
-                )
+                claim = partial(self.store.claim, self._me, job_type, limit, batch_id=self.batch_id)
+                jobs = await patiently(self._patience, claim)
                 if not jobs:
                     break
                 waiting -= len(jobs)
@@ -243,7 +253,7 @@ class Supervisor:
                 await self._fail(held, Cancelled("the job was cancelled before it started"))
                 continue
             try:
-                order = await in_thread(self._order, held.job)
+                order = await in_thread(order_for, self.host, held.job)
             except PitcheyError as error:
                 await self._fail(held, error)
                 continue
@@ -282,26 +292,6 @@ class Supervisor:
     def _keys(self, orders: list[tuple[Held, JobOrder]]) -> list[tuple[str, Held]]:
         return [(order.key, held) for held, order in orders]
 
-    def _order(self, job: ClaimedJob) -> JobOrder:
-        overrides: dict[str, Any] = {"resources": job.instance_type}
-        if job.wall_limit is not None:
-            overrides["wall_limit"] = job.wall_limit
-        order = self.host.order(
-            job.type,
-            job.payload,
-            job_id=job.claim.job_id,
-            base_dir=self.host.settings.data_dir,
-            output=job.output,
-            overwrite=job.overwrite,
-            claim_seq=job.claim.claim_seq,
-            attempt=job.attempt,
-            memory_factor=job.memory_factor,
-            overrides=overrides,
-        )
-        if job.output is not None and job.claim.claim_seq > 1:
-            discard_stale(job.output, job.claim.job_id, order.key)
-        return order
-
     def _report(self, keys: dict[str, Held], report: Report) -> None:
         if report.key is None:
             for held in keys.values():
@@ -325,7 +315,7 @@ class Supervisor:
         if held.lost or isinstance(outcome.error, LeaseLost):
             self._held.pop(held.job.claim.job_id, None)
             _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
-            await in_thread(self._discard, held, outcome)
+            await in_thread(self._settler.drop, held.job, outcome)
             return
         await self._conclude(held, partial(self._settler.settle, held.job, outcome))
 
@@ -333,22 +323,19 @@ class Supervisor:
         await self._conclude(held, partial(self._settler.fail, held.job, error))
 
     async def _conclude(self, held: Held, settle: Callable[[], JobSettled | None]) -> None:
-        with anyio.CancelScope(shield=True):
-            settled = await in_thread(settle)
-        self._held.pop(held.job.claim.job_id, None)
+        """Settle; a settlement may be repeated, and until the lease runs out it is worth trying."""
+        try:
+            with anyio.CancelScope(shield=True):
+                settled = await patiently(self._patience, settle)
+        except (StoreError, OutOfSpace) as error:
+            _log.error("job %s could not be settled and will be rescued: %s", held.job.claim.job_id, error)
+            return
+        finally:
+            self._held.pop(held.job.claim.job_id, None)
         if settled is not None:
             self._tell(settled)
         else:
             _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
-
-    def _discard(self, held: Held, outcome: Outcome) -> None:
-        if held.job.output is not None:
-            Stage(
-                held.job.output,
-                outcome.order.key,
-                overwrite=held.job.overwrite,
-                workdir=outcome.order.workdir,
-            ).discard()
 
     async def _release(self, lane: list[Held]) -> None:
         claims = [held.job.claim for held in lane if not held.lost]
@@ -356,9 +343,6 @@ class Supervisor:
             self._held.pop(held.job.claim.job_id, None)
         if claims:
             await in_thread(self.store.release, claims)
-
-    async def _release_all(self) -> None:
-        await self._release(list(self._held.values()))
 
     # -- dead workers -------------------------------------------------------------------------------------------
 

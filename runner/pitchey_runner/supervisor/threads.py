@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import anyio
 import anyio.to_thread
 
-__all__ = ["in_thread"]
+from pitchey_core.errors import OutOfSpace, StoreError
 
+__all__ = ["in_thread", "patiently"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_SECONDS: Final = 0.5
 T = TypeVar("T")
 
 
 async def in_thread(call: Callable[..., T], *args: Any) -> T:
     """Call in a worker thread. Not abandoned on cancellation: a store call that has begun also ends."""
     return await anyio.to_thread.run_sync(partial(call, *args))
+
+
+async def patiently(seconds: float, call: Callable[..., T], *args: Any) -> T:
+    """Like :func:`in_thread`, again and again for up to ``seconds`` while the store or its disk gives trouble."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return await in_thread(call, *args)
+        except (StoreError, OutOfSpace) as error:
+            if time.monotonic() + _PAUSE_SECONDS > end:
+                raise
+            _log.warning("the store gives trouble, trying again: %s", error)
+            await anyio.sleep(_PAUSE_SECONDS)
