@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
@@ -78,8 +79,9 @@ def _report(error: Exception, invocation: Invocation, words: list[str]) -> int:
 def _from_click(error: click.ClickException, words: list[str]) -> UsageError:
     remedy = None
     if isinstance(error, click.NoSuchOption):
-        if error.possibilities:
-            remedy = "did you mean " + " or ".join(sorted(error.possibilities)) + "?"
+        close = difflib.get_close_matches(error.option_name, error.possibilities or (), n=2)
+        if close:
+            remedy = "did you mean " + " or ".join(close) + "?"
         dashed = next((word for word in words if word.startswith("-") and os.path.lexists(word)), None)
         if dashed is not None:
             remedy = f"a file whose name starts with '-' is written ./{dashed}, or stands after --"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -64,6 +65,10 @@ class Invocation:
         from pitchey_core.host import Host
 
         return Host(self.registry, self.loaded.settings)
+
+    def job_types(self, names: Iterable[str]) -> list[str]:
+        """Names of processors for names or aliases."""
+        return [self.registry.spec(name).name for name in names]
 
     def open_store(self) -> JobStore:
         """The job store; the caller closes it."""

@@ -31,7 +31,7 @@ def dead_verb() -> None:
 def list_(invocation: Invocation, types: tuple[str, ...], since: datetime | None, limit: int) -> None:
     """List them, newest first."""
     with invocation.open_store() as store:
-        where = JobFilter(states=[JobState.FAILED], types=types, since=since)
+        where = JobFilter(states=[JobState.FAILED], types=invocation.job_types(types), since=since)
         show_jobs(store.list(where, limit=limit), as_json=invocation.as_json)
 
 
@@ -55,7 +55,7 @@ def show(invocation: Invocation, job_id: str) -> None:
 def retry(invocation: Invocation, job_ids: tuple[str, ...], everything: bool, types: tuple[str, ...]) -> None:
     """Put failed jobs in line again."""
     with invocation.open_store() as store:
-        ids = [each.id for each in _chosen(store, job_ids, everything, types)]
+        ids = [each.id for each in _chosen(store, job_ids, everything, invocation.job_types(types))]
         show_count(store.retry(ids).count(JobState.PENDING), "retried", as_json=invocation.as_json)
 
 
@@ -69,13 +69,11 @@ def retry(invocation: Invocation, job_ids: tuple[str, ...], everything: bool, ty
 def purge(invocation: Invocation, job_ids: tuple[str, ...], everything: bool, types: tuple[str, ...]) -> None:
     """Delete failed jobs and their history. What they have cost stays in the books."""
     with invocation.open_store() as store:
-        ids = [each.id for each in _chosen(store, job_ids, everything, types)]
+        ids = [each.id for each in _chosen(store, job_ids, everything, invocation.job_types(types))]
         show_count(store.purge(ids), "purged", as_json=invocation.as_json)
 
 
-def _chosen(
-    store: JobStore, ids: tuple[str, ...], everything: bool, types: tuple[str, ...]
-) -> list[JobRecord]:
+def _chosen(store: JobStore, ids: tuple[str, ...], everything: bool, types: list[str]) -> list[JobRecord]:
     if everything == bool(ids):
         raise UsageError("name jobs by their ids, or all of them with --all")
     if everything:

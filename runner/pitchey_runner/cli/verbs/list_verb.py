@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from pitchey_runner.batch import batch_id_of
 from pitchey_runner.cli.invocation import Invocation
 from pitchey_runner.cli.render.jobs import show_jobs
 from pitchey_runner.cli.when import SINCE
@@ -40,10 +39,18 @@ def list_verb(
     """List jobs, newest first."""
     where = JobFilter(
         states=[JobState(state) for state in states],
-        types=[invocation.registry.spec(name).name for name in types],
-        batch_id=batch_id_of(Path(batch)) if batch and Path(batch).exists() else batch,
+        types=invocation.job_types(types),
+        batch_id=_batch_id(batch),
         since=since,
     )
     with invocation.open_store() as store:
         records = store.list(where, limit=limit)
     show_jobs(records, as_json=invocation.as_json)
+
+
+def _batch_id(given: str | None) -> str | None:
+    if given is None or not Path(given).exists():
+        return given
+    from pitchey_runner.batch import batch_id_of
+
+    return batch_id_of(Path(given))

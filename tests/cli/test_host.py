@@ -1,0 +1,68 @@
+"""The verbs about the host: plugins, schema, doctor, config, db."""
+
+from __future__ import annotations
+
+from pitchey_cli import Cli
+
+
+def test_plugins(cli: Cli) -> None:
+    plugins = {each["name"]: each for each in cli("plugins").lines}
+    assert plugins["testkit"]["distribution"] == "pitchey-test-plugins"
+    assert "test-echo" in plugins["testkit"]["processors"]
+    assert plugins["testkit"]["commands"] == ["test-hello"]
+    assert plugins["video"]["error"] is None
+    assert "pitchey-test-plugins 0.1.0" in cli("plugins", "list", "--no-json").out
+
+
+def test_a_verb_of_a_plugin(cli: Cli) -> None:
+    assert cli("test-hello", "--name", "you", "--json").out == "hello you\n"
+
+
+def test_schema(cli: Cli) -> None:
+    assert cli("schema", "test-echo").data["properties"]["repeat"]["maximum"] == 1000
+    assert "pid" in cli("schema", "test-echo", "--facts").data["properties"]
+    assert cli("schema", "test-echo", "--no-json").out.startswith("{\n")
+
+
+def test_doctor(cli: Cli) -> None:
+    ran = cli("doctor")
+    assert ran.code == 0
+    found = ran.data
+    tools = {each["name"]: each for each in found["tools"]}
+    assert tools["sleep"]["needed_by"] == ["test-child"]
+    assert tools["ffmpeg"]["version"]
+    assert found["store"]["error"] is None
+    assert found["host"]["cpus"] >= 1
+    assert "everything is there" in cli("doctor", "--no-json").out
+
+
+def test_doctor_finds_a_missing_tool(cli: Cli) -> None:
+    cli.environment["PITCHEY_TOOLS__SLEEP"] = "/nowhere/sleep"
+    ran = cli("doctor")
+    assert ran.code == 3
+    (sleep,) = [each for each in ran.data["tools"] if each["name"] == "sleep"]
+    assert "does not exist" in sleep["error"]["message"]
+    assert "/nowhere/sleep" in cli("doctor", "--no-json").out
+
+
+def test_doctor_finds_a_broken_store(cli: Cli) -> None:
+    (cli.folder / "jobs.db").write_text("this is no database at all, whatever its name may say" * 20)
+    ran = cli("doctor")
+    assert ran.code == 1
+    assert ran.data["store"]["error"]["class"] == "StoreError"
+
+
+def test_config_names_the_source_of_each_value(cli: Cli) -> None:
+    (cli.folder / "pitchey.toml").write_text("[queues.video]\nretries = 7\n")
+    rows = {each["key"]: each for each in cli("config", "--store", "other.db").lines}
+    assert rows["store"]["source"] == "command line"
+    assert rows["data_dir"]["source"] == "environment PITCHEY_DATA_DIR"
+    assert (rows["queues.video.retries"]["value"], rows["timing.beat"]["source"]) == (7, "default")
+    assert rows["queues.video.retries"]["source"] == str(cli.folder / "pitchey.toml")
+
+
+def test_db(cli: Cli) -> None:
+    assert cli("db", "status").data["revision"] is None
+    upgraded = cli("db", "upgrade").data
+    assert upgraded["revision"] == upgraded["current"]
+    assert cli("db", "status").data == upgraded
