@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from pitchey_core.errors import PitcheyError
 from pitchey_core.storage import display
 from pitchey_core.tools import ToolStatus, ToolTable
@@ -125,7 +123,7 @@ def _host(data_dir: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "data_dir": display(str(data_dir)),
         "data_dir_free_bytes": shutil.disk_usage(at).free,
     }

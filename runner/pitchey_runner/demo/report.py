@@ -78,10 +78,11 @@ def _settings(payload: Mapping[str, Any]) -> str:
 def _media(folder: Path, artifacts: Sequence[Mapping[str, Any]]) -> str:
     pictures = [each for each in artifacts if str(each["media_type"]).startswith("image/")]
     parts = []
+    poster = f' poster="{escape(_link(folder, pictures[0]["uri"]))}"' if pictures else ""
     for each in artifacts:
         if each["media_type"] in ("video/mp4", "video/webm", "video/quicktime"):
             link = escape(_link(folder, each["uri"]))
-            parts.append(f'<video controls preload="metadata" src="{link}"></video>')
+            parts.append(f'<video controls preload="metadata"{poster} src="{link}"></video>')
     if pictures:
         images = (
             f'<a href="{escape(_link(folder, each["uri"]))}"><img loading="lazy" alt="{escape(each["name"])}" '
