@@ -31,7 +31,7 @@ _OUTPUT = "pitchey-output-"
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _USUAL_RATE = 25.0
 # A key frame at least this often, in seconds: players seek to one, and x264's own 250 frames are far apart for them.
-_KEY_SECONDS = 4
+_KEY_SECONDS = 5
 _MPEG_CLOCK = "1/90000"
 
 
