@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from workplace import Workplace
 
+from pitchey_core.host import Host
 from pitchey_core.storage import to_url
 from pitchey_runner.store.interface import AttemptOutcome, JobState, Priority
-from pitchey_runner.supervisor import JobProgress, JobSettled, JobStarted
+from pitchey_runner.supervisor import JobProgress, JobSettled, JobStarted, Supervisor
 
 
 def test_a_job_is_done_published_priced_and_told(workplace: Workplace) -> None:
@@ -139,3 +141,27 @@ def test_a_flood_of_output_goes_to_the_log(workplace: Workplace, stream: str) ->
     assert attempt.log_path is not None
     assert Path(attempt.log_path).stat().st_size >= 8 * 1024**2
     assert Path(attempt.log_path).read_bytes().rstrip().endswith(b"the end")
+
+
+def test_an_idle_slot_lingers_for_a_fuller_batch(workplace: Workplace) -> None:
+    """Three jobs that come one after another are done in one call when the queue may wait for them."""
+    host = Host.from_settings(
+        workplace.registry, **workplace.overrides, queues={"test-batch": {"linger": 1.0, "batch_size": 3}}
+    )
+    with workplace.store() as store:
+        supervisor = Supervisor(store, host, types=["test-batch"], max_slots=1)
+
+        async def main() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(supervisor.run)
+                ids = []
+                for value in range(3):
+                    ids += store.enqueue([workplace.job("test-batch", value=value)])
+                    await anyio.sleep(0.1)
+                while store.counts().get(JobState.COMPLETED, 0) < 3:
+                    await anyio.sleep(0.05)
+                supervisor.stop()
+
+        anyio.run(main)
+        sizes = [record.result["facts"]["size"] for record in store.list() if record.result]
+    assert sizes == [3, 3, 3]

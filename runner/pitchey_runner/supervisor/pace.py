@@ -38,6 +38,13 @@ class Pace:
         seconds = self._seconds.get(job_type, math.inf)
         return max(1, min(share, int(_AHEAD_SECONDS / max(seconds, 1e-4))))
 
+    def linger(self, job_type: str, waiting: int) -> float:
+        """Seconds that an idle slot waits for a fuller batch; never longer than the queue's ``batch_wait``."""
+        queue = self._host.queue(job_type)
+        if waiting >= queue.batch_size or not self.takes_batches(job_type):
+            return 0.0
+        return min(queue.linger, queue.batch_wait)
+
     def takes_batches(self, job_type: str) -> bool:
         """Whether the jobs of one claim go to the processor in one call."""
         try:

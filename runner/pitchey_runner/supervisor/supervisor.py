@@ -195,6 +195,9 @@ class Supervisor:
         started = 0
         for job_type in self.types:
             waiting = ready.get(job_type, 0)
+            if waiting and (linger := self._pace.linger(job_type, waiting)):
+                await anyio.sleep(linger)
+                waiting = (await patiently(self._patience, self.store.ready, self.batch_id)).get(job_type, 0)
             while waiting > 0 and self._pool.room(job_type) > 0 and not self.interrupted:
                 limit = self._pace.claim_size(job_type, waiting)
                 claim = partial(self.store.claim, self._me, job_type, limit, batch_id=self.batch_id)
