@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from pitchey_core.ffmpeg.loudness import LoudnessReport, measure_loudness
     from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
     from pitchey_core.ffmpeg.naming import portable_stem, stem_of
-    from pitchey_core.ffmpeg.plan import StreamPlan, StreamReport, Wanted, plan_streams
+    from pitchey_core.ffmpeg.packets import measured
+    from pitchey_core.ffmpeg.plan import plan_streams
     from pitchey_core.ffmpeg.probing import probe
     from pitchey_core.ffmpeg.sniffing import Sniffed, sniff
     from pitchey_core.ffmpeg.sprite import SpriteLayout, compose_sheet, sprite_layout, webvtt
+    from pitchey_core.ffmpeg.steps import StreamPlan, StreamReport, Wanted
     from pitchey_core.ffmpeg.thumbnails import Thumbnail, best_picture, take_thumbnails
     from pitchey_core.ffmpeg.tool import FFMPEG, Build, build_of, capabilities
     from pitchey_core.ffmpeg.verify import Expected, Verification, early_end, verify_output
@@ -43,17 +45,19 @@ _HOMES = {
     "loudness": ("LoudnessReport", "measure_loudness"),
     "media": ("MediaInfo", "StreamInfo"),
     "naming": ("portable_stem", "stem_of"),
-    "plan": ("StreamPlan", "StreamReport", "Wanted", "plan_streams"),
+    "packets": ("measured",),
+    "plan": ("plan_streams",),
     "probing": ("probe",),
     "sniffing": ("Sniffed", "sniff"),
     "sprite": ("SpriteLayout", "compose_sheet", "sprite_layout", "webvtt"),
+    "steps": ("StreamPlan", "StreamReport", "Wanted"),
     "thumbnails": ("Thumbnail", "best_picture", "take_thumbnails"),
     "tool": ("FFMPEG", "Build", "build_of", "capabilities"),
     "verify": ("Expected", "Verification", "early_end", "verify_output"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "FFMPEG",
     "Build",
     "Container",
@@ -84,6 +88,7 @@ __all__ = [  # noqa: PLE0604
     "early_end",
     "estimate",
     "measure_loudness",
+    "measured",
     "plan_streams",
     "portable_stem",
     "probe",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pitchey_core.ffmpeg.formats import AudioEncoder
+from pitchey_core.ffmpeg.encoders import AudioEncoder
 from pitchey_core.ffmpeg.media import AudioInfo, VideoInfo
 
 __all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "video_filters"]
@@ -46,7 +46,7 @@ def output_size(video: VideoInfo, box: tuple[int, int] | None) -> tuple[int, int
     return _even(width), _even(height)
 
 
-def picture_changes(video: VideoInfo, size: tuple[int, int], can_tone_map: bool) -> list[str]:
+def picture_changes(video: VideoInfo, can_tone_map: bool) -> list[str]:
     """What the filters do to the picture, in words for the report."""
     changes = []
     if not video.upright:
@@ -129,4 +129,8 @@ def audio_filters(sound: AudioInfo, encoder: AudioEncoder, layout: str | None) -
 
 def _next_rate(rate: int, offered: tuple[int, ...]) -> int:
     """The lowest rate offered that loses nothing, else the highest."""
-    return min((each for each in offered if each >= rate), default=max(offered)) if rate > 0 else math.floor(offered[0])
+    return (
+        min((each for each in offered if each >= rate), default=max(offered))
+        if rate > 0
+        else math.floor(offered[0])
+    )

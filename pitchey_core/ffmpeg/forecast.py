@@ -10,7 +10,7 @@ from pitchey_core.ffmpeg.encode import run_ffmpeg
 from pitchey_core.ffmpeg.graph import Target, build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.media import MediaInfo
-from pitchey_core.ffmpeg.plan import StreamPlan
+from pitchey_core.ffmpeg.steps import StreamPlan
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
@@ -34,7 +34,9 @@ class Estimate:
     output_bytes: int
 
 
-def estimate(job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: EncoderChoice | None) -> Estimate | None:
+def estimate(
+    job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: EncoderChoice | None
+) -> Estimate | None:
     """Predict the run of a plan; ``None`` if the play time of the input is unknown.
 
     A plan that encodes is tried on two seconds from the middle of the part, in the job's own work folder.
@@ -60,7 +62,9 @@ def estimate(job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: Encode
     targets = [Target(sample, path, encoder)]
     try:
         stats = run_ffmpeg(
-            job, build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels), duration=length
+            job,
+            build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels),
+            duration=length,
         )
         size = path.stat().st_size
     finally:
@@ -71,5 +75,3 @@ def estimate(job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: Encode
         round(max(0.0, stats.cpu_seconds - _START_SECONDS) * factor + _START_SECONDS, 2),
         int(size * factor),
     )
-
-

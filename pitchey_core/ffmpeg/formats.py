@@ -24,6 +24,7 @@ __all__ = [
     "codec_title",
     "container",
     "holders",
+    "mismatch",
 ]
 
 VideoCodec = Literal["auto", "h264", "hevc", "av1", "vp9", "copy"]
@@ -67,7 +68,20 @@ CODEC_NAMES: Final = {
 }
 
 TEXT_SUBTITLES: Final = frozenset(
-    {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text", "ttml", "sami", "microdvd", "subviewer", "stl"}
+    {
+        "subrip",
+        "srt",
+        "ass",
+        "ssa",
+        "mov_text",
+        "webvtt",
+        "text",
+        "ttml",
+        "sami",
+        "microdvd",
+        "subviewer",
+        "stl",
+    }
 )
 BITMAP_SUBTITLES: Final = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub"})
 
@@ -108,10 +122,37 @@ class Container:
 _MP4_AUDIO = frozenset({"aac", "mp3", "opus", "ac3", "eac3", "flac", "alac"})
 _PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"})
 _MKV_VIDEO = frozenset(
-    {"h264", "hevc", "av1", "vp9", "vp8", "mpeg4", "mpeg2video", "mpeg1video", "prores", "ffv1", "theora", "vc1"}
+    {
+        "h264",
+        "hevc",
+        "av1",
+        "vp9",
+        "vp8",
+        "mpeg4",
+        "mpeg2video",
+        "mpeg1video",
+        "prores",
+        "ffv1",
+        "theora",
+        "vc1",
+    }
 )
 _MKV_AUDIO = frozenset(
-    {"aac", "mp3", "opus", "vorbis", "flac", "ac3", "eac3", "dts", "truehd", "alac", "pcm_s16le", "pcm_s24le", "mp2"}
+    {
+        "aac",
+        "mp3",
+        "opus",
+        "vorbis",
+        "flac",
+        "ac3",
+        "eac3",
+        "dts",
+        "truehd",
+        "alac",
+        "pcm_s16le",
+        "pcm_s24le",
+        "mp2",
+    }
 )
 
 CONTAINERS: Final[dict[str, Container]] = {
@@ -190,3 +231,10 @@ def codec_title(codec: str) -> str:
 def holders(codec: str) -> list[str]:
     """Names of the output formats that hold a codec."""
     return [each.name for each in CONTAINERS.values() if codec in each.holds_video | each.holds_audio]
+
+
+def mismatch(codec: str, box: Container, held: frozenset[str]) -> str:
+    """Why a codec is not copied into a format: it cannot be, or its usual players would not read it."""
+    if codec in held:
+        return f"{codec_title(codec)} in {box.name} is not what was asked for"
+    return f"{box.name} does not hold {codec_title(codec)}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import av
 from PIL import Image, ImageStat
@@ -115,15 +115,16 @@ class FrameReader:
             self._media = open_media(info.path, info.demuxer, pixels=pixels)
         except av.FFmpegError as error:
             raise InputError(f"{info.path.name!r} cannot be read: {error}") from error
-        self._stream: Any = self._media.streams[main.index]
-        self._stream.thread_type = "SLICE"
+        stream: Any = self._media.streams[main.index]
+        stream.thread_type = "SLICE"
+        self._stream = stream
         # Pictures that no other depends on are left out of the decode: half the work for a few milliseconds.
         self._stream.codec_context.skip_frame = "NONREF"
         self._first = int(self._stream.start_time or 0)
         self._decoding: Iterator[Any] | None = None
         self._reached = 0.0
 
-    def __enter__(self) -> FrameReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -206,9 +207,10 @@ class FrameReader:
     def _scan(self) -> list[int]:
         found = []
         with contextlib.suppress(av.FFmpegError):
+            # One by one, because what was found before an error counts.
             for packet in self._media.demux(self._stream):
                 if packet.size and packet.is_keyframe and packet.pts is not None:
-                    found.append(int(packet.pts))
+                    found.append(int(packet.pts))  # noqa: PERF401
         return found
 
     def _seek(self, seconds: float) -> None:

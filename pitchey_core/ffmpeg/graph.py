@@ -15,14 +15,14 @@ from typing import Any
 
 import ffmpeg
 
+from pitchey_core.ffmpeg.encoders import encoder_options
 from pitchey_core.ffmpeg.filters import Filter
-from pitchey_core.ffmpeg.formats import encoder_options
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.loudness import LoudnessReport, loudness_filters
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.naming import file_argument
 from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, input_options
-from pitchey_core.ffmpeg.plan import Step, StreamPlan
+from pitchey_core.ffmpeg.steps import Step, StreamPlan
 
 __all__ = ["Sheet", "Target", "build_arguments"]
 
@@ -99,7 +99,9 @@ def build_arguments(
         names[mark] = file_argument(sheet.path)
         outputs.append(
             ffmpeg.output(
-                _sheet(pictures[-1], sheet), mark, **{"f": "image2", "c:v": "png", "frames:v": "1", "update": "1"}
+                _sheet(pictures[-1], sheet),
+                mark,
+                **{"f": "image2", "c:v": "png", "frames:v": "1", "update": "1"},
             )
         )
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
@@ -218,8 +220,8 @@ def _video_options(info: MediaInfo, target: Target, threads: int) -> dict[str, s
         options["tag:v:0"] = "hvc1"
     if step.action == "copy":
         return {**options, "c:v:0": "copy"}
-    assert step.size is not None  # noqa: S101 - the planner sizes what it encodes
-    assert target.encoder is not None  # noqa: S101
+    assert step.size is not None
+    assert target.encoder is not None
     options["c:v:0"] = target.encoder.name
     settings = target.encoder.options or encoder_options(
         target.encoder.software,
@@ -235,7 +237,11 @@ def _video_options(info: MediaInfo, target: Target, threads: int) -> dict[str, s
     options["g:v:0"] = str(max(1, round(min(rate, plan.wanted.max_fps or rate) * _KEY_SECONDS)))
     if box.variable_rate:
         options["fps_mode"] = "vfr"
-        if video is not None and (video.variable_rate or info.demuxer == "gif") and plan.wanted.max_fps is None:
+        if (
+            video is not None
+            and (video.variable_rate or info.demuxer == "gif")
+            and plan.wanted.max_fps is None
+        ):
             # By default ffmpeg rounds times to the guessed frame rate, which moves the frames of a variable one.
             options["enc_time_base:v:0"] = _MPEG_CLOCK
     else:
@@ -250,7 +256,7 @@ def _video_options(info: MediaInfo, target: Target, threads: int) -> dict[str, s
 def _audio_options(number: int, step: Step) -> dict[str, str]:
     if step.action == "copy":
         return {f"c:a:{number}": "copy"}
-    assert step.audio is not None  # noqa: S101 - the planner names the encoder of what it encodes
+    assert step.audio is not None
     options = {f"c:a:{number}": step.audio.name}
     if step.bit_rate is not None:
         options[f"b:a:{number}"] = str(step.bit_rate)

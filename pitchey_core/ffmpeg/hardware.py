@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pitchey_core.errors import LimitExceeded, ToolFailed, ToolMissing
+from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS, VideoEncoder
 from pitchey_core.ffmpeg.filters import Filter
-from pitchey_core.ffmpeg.formats import VIDEO_ENCODERS, VideoEncoder
 from pitchey_core.ffmpeg.tool import Build, build_of
 from pitchey_core.process import ProcessLimits, run
 from pitchey_core.process.verdict import last_words

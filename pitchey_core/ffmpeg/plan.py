@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from pitchey_core.errors import InputError, UsageError
 from pitchey_core.ffmpeg.filters import output_size, picture_changes, video_filters
-from pitchey_core.ffmpeg.formats import codec_title, holders
-from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
+from pitchey_core.ffmpeg.formats import codec_title, holders, mismatch
+from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo, VideoInfo
 from pitchey_core.ffmpeg.plan_tracks import plan_attachment, plan_track
 from pitchey_core.ffmpeg.steps import Action, Step, StreamPlan, StreamReport, Wanted
 
@@ -21,7 +21,9 @@ __all__ = ["Action", "Step", "StreamPlan", "StreamReport", "Wanted", "plan_strea
 _PLAIN_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 
 
-def plan_streams(info: MediaInfo, wanted: Wanted, *, can_tone_map: bool = True, name: str | None = None) -> StreamPlan:
+def plan_streams(
+    info: MediaInfo, wanted: Wanted, *, can_tone_map: bool = True, name: str | None = None
+) -> StreamPlan:
     """Decide what happens to each stream.
 
     Args:
@@ -83,8 +85,6 @@ def _check_part(info: MediaInfo, wanted: Wanted, name: str) -> None:
         )
 
 
-
-
 # -- picture --------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +92,7 @@ def _plan_video(
     stream: StreamInfo, info: MediaInfo, wanted: Wanted, can_tone_map: bool, warnings: list[str], name: str
 ) -> tuple[Step, StreamReport]:
     video = stream.video
-    assert video is not None  # noqa: S101 - the caller chose a stream with a picture
+    assert video is not None
     if wanted.codec == "copy":
         return _forced_copy(stream, wanted, warnings, name)
     codec = wanted.container.video if wanted.codec == "auto" else wanted.codec
@@ -102,11 +102,13 @@ def _plan_video(
             remedy=f"{codec_title(codec)} fits into: " + ", ".join(holders(codec)),
         )
     size = output_size(video, wanted.box)
-    reasons = _why_encode(stream, info, wanted, codec, size)
+    reasons = _why_encode(stream, info, wanted, size)
     if not reasons:
         return (
             Step(stream, "copy", stream.codec),
-            StreamReport.of(stream, "copy", f"{codec_title(stream.codec)} {video.width}x{video.height}", "fits as it is"),
+            StreamReport.of(
+                stream, "copy", f"{codec_title(stream.codec)} {video.width}x{video.height}", "fits as it is"
+            ),
         )
     if not stream.decodable:
         raise InputError(
@@ -114,15 +116,16 @@ def _plan_video(
             remedy="convert it with the program that made it",
         )
     if video.hdr and not can_tone_map:
-        warnings.append("HDR was not tone-mapped: this ffmpeg has no zscale filter; colours stay HDR at 8 bit")
-    changes = picture_changes(video, size, can_tone_map)
+        warnings.append(
+            "HDR was not tone-mapped: this ffmpeg has no zscale filter; colours stay HDR at 8 bit"
+        )
+    changes = picture_changes(video, can_tone_map)
     filters = video_filters(video, size, max_fps=_fps_cap(stream, wanted), can_tone_map=can_tone_map)
     to = f"{codec_title(codec)} {size[0]}x{size[1]}"
     return (
         Step(stream, "encode", codec, size=size, filters=filters, bit_rate=wanted.video_bitrate),
         StreamReport.of(stream, "encode", ", ".join([to, *changes]), "; ".join(reasons)),
     )
-
 
 
 def _forced_copy(
@@ -137,7 +140,9 @@ def _forced_copy(
         warnings.append("with codec=copy the cut starts at the key frame before the start asked for")
     if wanted.max_fps is not None:
         warnings.append("max_fps has no effect with codec=copy")
-    return Step(stream, "copy", stream.codec), StreamReport.of(stream, "copy", codec_title(stream.codec), "codec=copy")
+    return Step(stream, "copy", stream.codec), StreamReport.of(
+        stream, "copy", codec_title(stream.codec), "codec=copy"
+    )
 
 
 def _fps_cap(stream: StreamInfo, wanted: Wanted) -> float | None:
@@ -149,18 +154,31 @@ def _fps_cap(stream: StreamInfo, wanted: Wanted) -> float | None:
     return wanted.max_fps if not highest or highest > wanted.max_fps + 0.01 else None
 
 
-def _why_encode(
-    stream: StreamInfo, info: MediaInfo, wanted: Wanted, codec: str, size: tuple[int, int]
-) -> list[str]:
+def _why_encode(stream: StreamInfo, info: MediaInfo, wanted: Wanted, size: tuple[int, int]) -> list[str]:
     """Reasons against copying; none means that the stream fits."""
-    video = stream.video
-    assert video is not None  # noqa: S101
-    accepted = wanted.container.keeps_video if wanted.codec == "auto" else {wanted.codec}
+    video, box = stream.video, wanted.container
+    assert video is not None
+    accepted = box.keeps_video if wanted.codec == "auto" else {wanted.codec}
     reasons = []
     if stream.codec not in accepted:
-        reasons.append(f"{codec_title(stream.codec)} in {wanted.container.name} is not what was asked for"
-                       if stream.codec in wanted.container.holds_video
-                       else f"{wanted.container.name} does not hold {codec_title(stream.codec)}")  # fmt: skip
+        reasons.append(mismatch(stream.codec, box, box.holds_video))
+    reasons += _why_redraw(video, size)
+    if _fps_cap(stream, wanted) is not None:
+        reasons.append(f"more than {wanted.max_fps:g} frames a second")
+    if wanted.trimmed:
+        reasons.append("a part is cut out to the frame")
+    if wanted.crf is not None or wanted.video_bitrate is not None:
+        reasons.append("a quality or bit rate was asked for")
+    if not box.variable_rate and info.demuxer != box.demuxer:
+        reasons.append(f"{box.name} needs an even frame rate without B-frames")
+    if wanted.force and not reasons:
+        reasons.append("copying it failed")
+    return reasons
+
+
+def _why_redraw(video: VideoInfo, size: tuple[int, int]) -> list[str]:
+    """What is wrong with the pictures themselves."""
+    reasons = []
     if size != video.display_size:
         shown = "x".join(map(str, video.display_size))
         reasons.append(f"{shown} becomes {size[0]}x{size[1]}")
@@ -174,14 +192,4 @@ def _why_encode(
         reasons.append(f"pixel format {video.pixel_format}")
     if video.interlaced:
         reasons.append("it is interlaced")
-    if _fps_cap(stream, wanted) is not None:
-        reasons.append(f"more than {wanted.max_fps:g} frames a second")
-    if wanted.trimmed:
-        reasons.append("a part is cut out to the frame")
-    if wanted.crf is not None or wanted.video_bitrate is not None:
-        reasons.append("a quality or bit rate was asked for")
-    if not wanted.container.variable_rate and info.demuxer != wanted.container.demuxer:
-        reasons.append(f"{wanted.container.name} needs an even frame rate without B-frames")
-    if wanted.force and not reasons:
-        reasons.append("copying it failed")
     return reasons

@@ -46,9 +46,7 @@ def open_media(path: Path, demuxer: str, *, pixels: int | None = None, **options
         settings["enable_drefs"] = "0"
     if pixels is not None:
         settings["max_pixels"] = str(pixels)
-    return av.open(
-        file_argument(path), "r", format=demuxer, options=settings, metadata_errors="replace"
-    )
+    return av.open(file_argument(path), "r", format=demuxer, options=settings, metadata_errors="replace")
 
 
 def probe(path: Path, *, limits: Limits | None = None, name: str | None = None) -> MediaInfo:
@@ -89,7 +87,9 @@ def probe(path: Path, *, limits: Limits | None = None, name: str | None = None) 
 
 def _unreadable(name: str, kind: Sniffed, error: av.FFmpegError) -> InputError:
     if kind.demuxer == "mov":
-        message = f"{name!r} starts like {kind.title} but has no usable index (moov): it is cut off or damaged"
+        message = (
+            f"{name!r} starts like {kind.title} but has no usable index (moov): it is cut off or damaged"
+        )
         remedy = "copy or download it again; a recording that was cut off needs a repair tool such as untrunc"
     else:
         message = f"{name!r} starts like {kind.title} but cannot be read: {error.strerror or error}"
@@ -144,15 +144,13 @@ def _first_frame(media: InputContainer, stream: Any, name: str) -> Any:
     """
     if not stream.codec_context.codec.is_decoder:
         return None
-    seen = 0
-    for packet in media.demux(stream):
+    for seen, packet in enumerate(media.demux(stream)):
         try:
             frames = packet.decode()
         except av.FFmpegError:
             frames = []
         if frames:
             return frames[0]
-        seen += 1
         if seen >= _FIRST_FRAME_PACKETS:
             break
     raise InputError(

@@ -89,9 +89,15 @@ _REFUSED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\s*#EXTM3U"), "an HLS or M3U playlist: it names further files and URLs to open"),
     (re.compile(rb"\s*ffconcat version"), "an ffmpeg concat script: it names further files to open"),
     (re.compile(rb"\s*file\s+['\"\w/.]"), "an ffmpeg concat script: it names further files to open"),
-    (re.compile(rb"(?s)\s*<\?xml.{0,2000}<MPD|\s*<MPD"), "a DASH manifest: it names further files and URLs to open"),
+    (
+        re.compile(rb"(?s)\s*<\?xml.{0,2000}<MPD|\s*<MPD"),
+        "a DASH manifest: it names further files and URLs to open",
+    ),
     (re.compile(rb"v=0\r?\n(?s:.{0,400})^m=", re.MULTILINE), "an SDP description of a network stream"),
-    (re.compile(rb"(?i)\s*\[playlist\]|\s*<smil|\s*<asx"), "a playlist: it names further files and URLs to open"),
+    (
+        re.compile(rb"(?i)\s*\[playlist\]|\s*<smil|\s*<asx"),
+        "a playlist: it names further files and URLs to open",
+    ),
     (re.compile(rb"\x89PNG|\xff\xd8\xff|BM....\0\0\0\0|II\*\0|MM\0\*|(?s:RIFF....WEBP)"), "a still picture"),
     (re.compile(rb"%PDF-"), "a PDF document"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive or an office document"),
@@ -182,4 +188,8 @@ def sniff(path: Path) -> Sniffed:
 
 def _shown(head: bytes) -> str:
     start = head[:16]
-    return repr(start.decode("ascii")) if start.isascii() and start.decode("ascii").isprintable() else start.hex(" ")
+    return (
+        repr(start.decode("ascii"))
+        if start.isascii() and start.decode("ascii").isprintable()
+        else start.hex(" ")
+    )

@@ -62,9 +62,7 @@ def sprite_layout(duration: float, size: tuple[int, int], *, tile_width: int = 1
     tiles = max(1, math.ceil(duration / interval - 1e-6))
     columns = min(_MAX_COLUMNS, tiles)
     height = max(2, round(tile_width * size[1] / size[0] / 2) * 2)
-    return SpriteLayout(
-        tiles, columns, math.ceil(tiles / columns), interval, tile_width, height, duration
-    )
+    return SpriteLayout(tiles, columns, math.ceil(tiles / columns), interval, tile_width, height, duration)
 
 
 def webvtt(layout: SpriteLayout, image_name: str) -> str:

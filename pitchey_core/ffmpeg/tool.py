@@ -108,7 +108,10 @@ def _build(path: Path, _mtime_ns: int, _size: int) -> Build:
 
 def _ask(path: Path, question: str) -> str:
     done = run(
-        [os.fspath(path), "-hide_banner", question], tool="ffmpeg", limits=_PROBE_LIMITS, tail_bytes=512 * 1024
+        [os.fspath(path), "-hide_banner", question],
+        tool="ffmpeg",
+        limits=_PROBE_LIMITS,
+        tail_bytes=512 * 1024,
     )
     return done.stdout.decode("utf-8", "replace")
 

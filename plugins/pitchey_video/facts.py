@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from pitchey_core.ffmpeg.loudness import LoudnessReport
 from pitchey_core.ffmpeg.media import MediaInfo
-from pitchey_core.ffmpeg.plan import StreamReport
 from pitchey_core.ffmpeg.sniffing import DEMUXERS
+from pitchey_core.ffmpeg.steps import StreamReport
 from pitchey_core.processor import Facts
 
 __all__ = ["EncoderFacts", "FileSummary", "SpriteFacts", "ThumbnailFacts", "VerificationFacts", "VideoFacts"]
@@ -146,10 +146,10 @@ class VideoFacts(Facts):
     output: FileSummary
     streams: list[StreamReport]
     encoder: EncoderFacts | None = None
-    thumbnails: list[ThumbnailFacts] = []
+    thumbnails: list[ThumbnailFacts] = Field(default_factory=list)
     poster: ThumbnailFacts | None = None
     sprite: SpriteFacts | None = None
-    loudness: list[LoudnessReport] = []
+    loudness: list[LoudnessReport] = Field(default_factory=list)
     verification: VerificationFacts
-    timings: dict[str, float] = {}
-    warnings: list[str] = []
+    timings: dict[str, float] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)

@@ -39,7 +39,8 @@ class OutputNames:
         return cls(
             video=f"{stem}.{payload.output_format}",
             thumbnails=tuple(
-                f"thumbnails/{stem}-{number:03}.{extension}" for number in range(1, payload.thumbnail_count + 1)
+                f"thumbnails/{stem}-{number:03}.{extension}"
+                for number in range(1, payload.thumbnail_count + 1)
             ),
             poster=f"{stem}-poster.{extension}" if payload.poster else None,
             sprite=f"{stem}-sprite.{extension}" if payload.sprite else None,
@@ -60,7 +61,9 @@ class Outputs:
             self.names.webvtt: "text/vtt",
         }
         # All at once and before anything is encoded: an output that exists is refused now, not after an hour.
-        self._paths = {name: job.artifact(name, kind) for name, kind in media_types.items() if name is not None}
+        self._paths = {
+            name: job.artifact(name, kind) for name, kind in media_types.items() if name is not None
+        }
 
     @property
     def video(self) -> Path:

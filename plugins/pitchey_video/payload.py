@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pitchey_core.ffmpeg.formats import QUALITY_BOXES, Speed, VideoCodec, container
-from pitchey_core.ffmpeg.plan import Wanted
+from pitchey_core.ffmpeg.steps import Wanted
 from pitchey_core.payload import InputFile, Payload, Positional
 
 __all__ = ["VideoPayload"]
@@ -17,11 +17,15 @@ class VideoPayload(Payload):
     """One video in, one video out, and pictures of it."""
 
     input_url: Annotated[InputFile, Positional()] = Field(description="Video to work on: a path or a URL")
-    output_format: Literal["mp4", "mov", "mkv", "webm", "avi"] = Field("mp4", description="Container of the output")
+    output_format: Literal["mp4", "mov", "mkv", "webm", "avi"] = Field(
+        "mp4", description="Container of the output"
+    )
     quality: Literal["480p", "720p", "1080p", "1440p", "2160p", "source"] = Field(
         "1080p", description="Largest picture: it is made smaller to fit, never larger; source keeps its size"
     )
-    thumbnail_count: int = Field(0, ge=0, le=100, description="Number of thumbnails, spread over the whole video")
+    thumbnail_count: int = Field(
+        0, ge=0, le=100, description="Number of thumbnails, spread over the whole video"
+    )
 
     codec: VideoCodec = Field(
         "auto",
@@ -47,9 +51,14 @@ class VideoPayload(Payload):
     )
     start: float | None = Field(None, ge=0, description="Start of the part to keep, in seconds")
     duration: float | None = Field(None, gt=0, description="Length of the part to keep, in seconds")
-    max_fps: float | None = Field(None, gt=0, le=480, description="Most frames a second; slower videos keep their rate")
+    max_fps: float | None = Field(
+        None, gt=0, le=480, description="Most frames a second; slower videos keep their rate"
+    )
     loudness: float | None = Field(
-        None, ge=-70, le=-5, description="Loudness to normalise to in LUFS, measured first (-14 for the web, -23 for TV)"
+        None,
+        ge=-70,
+        le=-5,
+        description="Loudness to normalise to in LUFS, measured first (-14 for the web, -23 for TV)",
     )
     thumbnail_width: int = Field(
         640, ge=16, le=7680, description="Width of thumbnails in pixels; never wider than the output"
@@ -63,7 +72,9 @@ class VideoPayload(Payload):
         "off",
         description="Hardware encoder. auto: the first that works here; software takes over where none does",
     )
-    full_verify: bool = Field(False, description="Decode the whole output before it is published, not only samples")
+    full_verify: bool = Field(
+        False, description="Decode the whole output before it is published, not only samples"
+    )
     output_name: str | None = Field(
         None,
         min_length=1,

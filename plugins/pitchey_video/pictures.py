@@ -50,7 +50,9 @@ def take_pictures(
         return taken
     main = output.main_video
     if main is not None and main.video is not None and main.video.hdr is not None:
-        taken.warnings.append("the pictures of an HDR video that stays HDR look pale: they are not tone-mapped")
+        taken.warnings.append(
+            "the pictures of an HDR video that stays HDR look pale: they are not tone-mapped"
+        )
     with FrameReader(output, pixels=job.limits.pixels) as reader:
         duration = _duration(output)
         if payload.thumbnail_count:
@@ -60,7 +62,9 @@ def take_pictures(
         if outputs.names.sprite is not None and outputs.names.webvtt is not None:
             size = main.video.display_size if main is not None and main.video is not None else (16, 9)
             layout = drawn or sprite_layout(duration, size)
-            sheet = _drawn(job, layout) if drawn is not None else compose_sheet(reader, layout, check=job.check)
+            sheet = (
+                _drawn(job, layout) if drawn is not None else compose_sheet(reader, layout, check=job.check)
+            )
             _save(sheet, outputs.path(outputs.names.sprite), payload.thumbnail_format)
             text = webvtt(layout, outputs.names.sprite)
             outputs.path(outputs.names.webvtt).write_text(text, encoding="utf-8")
@@ -79,7 +83,12 @@ def _save(image: Image.Image, path: Path, format_name: str) -> None:
 
 
 def _thumbnails(
-    payload: VideoPayload, job: JobContext, reader: FrameReader, duration: float, outputs: Outputs, taken: Pictures
+    payload: VideoPayload,
+    job: JobContext,
+    reader: FrameReader,
+    duration: float,
+    outputs: Outputs,
+    taken: Pictures,
 ) -> None:
     names = list(outputs.names.thumbnails)
     shots = take_thumbnails(
@@ -96,7 +105,9 @@ def _thumbnails(
     for name in names:
         outputs.give_up(name)
     if names:
-        taken.warnings.append(f"only {len(taken.thumbnails)} thumbnails: the video has no more different pictures")
+        taken.warnings.append(
+            f"only {len(taken.thumbnails)} thumbnails: the video has no more different pictures"
+        )
 
 
 def _poster(

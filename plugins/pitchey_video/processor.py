@@ -16,9 +16,11 @@ from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
 from pitchey_core.ffmpeg.loudness import LoudnessReport, measure_loudness
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.naming import shown_name
-from pitchey_core.ffmpeg.plan import StreamPlan, plan_streams
+from pitchey_core.ffmpeg.packets import measured
+from pitchey_core.ffmpeg.plan import plan_streams
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.sprite import SpriteLayout, sprite_layout
+from pitchey_core.ffmpeg.steps import StreamPlan
 from pitchey_core.ffmpeg.tool import build_of
 from pitchey_core.ffmpeg.verify import Expected, Verification, early_end, verify_output
 from pitchey_core.processor import Plan, PlanningProcessor, PlanStep
@@ -56,7 +58,9 @@ class _Work:
         yield
         self.timings[step] = round(self.timings.get(step, 0.0) + time.monotonic() - started, 4)
 
-    def progress(self, low: float, high: float, message: str) -> Callable[[float | None, dict[str, float]], None]:
+    def progress(
+        self, low: float, high: float, message: str
+    ) -> Callable[[float | None, dict[str, float]], None]:
         """A reporter that maps 0…1 onto a part of the job's progress."""
 
         def report(fraction: float | None, figures: dict[str, float]) -> None:
@@ -167,7 +171,7 @@ class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
 
     def _attempt(self, work: _Work, plan: StreamPlan, encoder: EncoderChoice | None) -> _Encoded:
         job, info, path = work.job, work.info, work.outputs.video
-        encode_from = self._measure(work, plan)
+        self._measure(work, plan)
         expected = Expected.of(info, plan)
         sheet = self._sheet(work, plan, expected)
         targets = [Target(plan, path, encoder, work.loudness)]
@@ -176,28 +180,53 @@ class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
                 job,
                 build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels, sheet=sheet),
                 duration=expected.seconds,
-                report=work.progress(encode_from, _VERIFY_FROM, "encoding" if plan.encodes else "copying"),
+                report=work.progress(_ENCODE_FROM, _VERIFY_FROM, "encoding" if plan.encodes else "copying"),
             )
         work.timings["encode_cpu"] = round(stats.cpu_seconds, 4)
         job.progress(_VERIFY_FROM, "verifying")
         with work.timed("verify"):
-            verification = verify_output(
-                path,
+            verification = self._verify(work, plan, stats)
+        return _Encoded(plan, encoder, stats, verification)
+
+    def _verify(self, work: _Work, plan: StreamPlan, stats: EncodeStats) -> Verification:
+        def compare(info: MediaInfo) -> Verification:
+            return verify_output(
+                work.outputs.video,
                 plan.wanted.container.demuxer,
                 Expected.of(info, plan, frames=stats.frames),
                 full=work.payload.full_verify,
-                threads=job.threads,
-                check=job.check,
+                threads=work.job.threads,
+                check=work.job.check,
             )
-        if not verification.ok:
-            raise self._rejected(work, expected, verification, stats)
-        return _Encoded(plan, encoder, stats, verification)
 
-    def _measure(self, work: _Work, plan: StreamPlan) -> float:
-        """First pass of the loudness normalisation; returns where the encode starts on the progress bar."""
+        verification = compare(work.info)
+        if verification.short:
+            real = measured(work.info, check=work.job.check)
+            ends = early_end(work.info, real)
+            if ends is not None:
+                kept = f"{max(ends[1] - 0.5 - (plan.wanted.start or 0.0), 0.1):.1f}"
+                raise InputError(
+                    f"{work.name!r} ends early: its header claims {ends[0]:.1f} s, but it stops at {ends[1]:.1f} s",
+                    remedy=f"copy or download it again, or keep what is there with duration={kept}",
+                )
+            # Complete, but its header counts a track that is not kept, such as subtitles behind the last picture.
+            verification = compare(real)
+        if not verification.ok:
+            problems = "; ".join(verification.problems)
+            raise ToolFailed(
+                f"ffmpeg reported success for {work.name!r}, but the output is not right: {problems}",
+                tool="ffmpeg",
+                returncode=0,
+                stderr_tail=stats.messages,
+                remedy="the input may be damaged: play it to the end; if it is fine, try another speed or codec",
+            )
+        return verification
+
+    def _measure(self, work: _Work, plan: StreamPlan) -> None:
+        """First pass of the loudness normalisation."""
         wanted = plan.wanted
         if wanted.loudness is None or work.loudness:
-            return _ENCODE_FROM
+            return
         with work.timed("loudness"):
             for step in plan.audio:
                 work.job.progress(_ENCODE_FROM, "measuring loudness")
@@ -209,10 +238,10 @@ class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
                     start=wanted.start,
                     duration=wanted.duration,
                 )
-        return _ENCODE_FROM
 
     def _sheet(self, work: _Work, plan: StreamPlan, expected: Expected) -> Sheet | None:
         """The sprite sheet as a branch of the encode, where there is one and the play time is known."""
+        work.layout = None
         if not work.payload.sprite or plan.video.size is None or not expected.seconds:
             return None
         seconds = expected.video_seconds or expected.seconds
@@ -223,26 +252,6 @@ class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
             (layout.width, layout.height),
             layout.columns,
             layout.rows,
-        )
-
-    def _rejected(
-        self, work: _Work, expected: Expected, verification: Verification, stats: EncodeStats
-    ) -> InputError | ToolFailed:
-        if verification.short:
-            end = early_end(work.info, expected)
-            if end is not None:
-                claimed = expected.video_seconds or expected.seconds or 0.0
-                return InputError(
-                    f"{work.name!r} ends early: its header claims {claimed:.1f} s, its pictures stop at {end:.1f} s",
-                    remedy=f"copy or download it again, or keep what is there with duration={max(end - 0.5, 0.1):.1f}",
-                )
-        problems = "; ".join(verification.problems)
-        return ToolFailed(
-            f"ffmpeg reported success for {work.name!r}, but the output is not right: {problems}",
-            tool="ffmpeg",
-            returncode=0,
-            stderr_tail=stats.messages,
-            remedy="the input may be damaged: play it to the end; if it is fine, try another speed or codec",
         )
 
 

@@ -33,7 +33,7 @@ _X264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
 _AAC = ["-c:a", "aac", "-b:a", "64k"]
 
 
-def _cached(make):  # noqa: ANN001, ANN202 - a decorator for the methods below only
+def _cached(make):
     @functools.wraps(make)
     def get(self: Samples, *args: object) -> Path:
         key = "-".join([make.__name__, *(str(each).replace("/", "_") for each in args)])
@@ -201,10 +201,11 @@ class Samples:
 
     @_cached
     def colours(self, seconds: int = 10) -> Path:
-        """One plain colour with a white box for each second, so that a picture tells its time."""
+        """One plain colour with a black box for each second, so that a picture tells its time."""
         out = self._out(f"colours-{seconds}.mp4")
         parts = [
-            f"color={_COLOURS[n % len(_COLOURS)]}:s=320x180:r=25:d=1,drawbox=x=140:y=70:w=40:h=40:color=black:t=fill[c{n}]"
+            f"color={_COLOURS[n % len(_COLOURS)]}:s=320x180:r=25:d=1,"
+            f"drawbox=x=140:y=70:w=40:h=40:color=black:t=fill[c{n}]"
             for n in range(seconds)
         ]
         joined = ";".join(parts) + ";" + "".join(f"[c{n}]" for n in range(seconds)) + f"concat=n={seconds}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pitchey_video.plugin
-
 from pitchey_core.context import JobContext
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import parse_payload

@@ -11,7 +11,8 @@ from media_samples import Samples, ffmpeg
 from video_jobs import JobBench
 
 from pitchey_core.errors import Cancelled, ToolFailed, ToolMissing
-from pitchey_core.ffmpeg.formats import CONTAINERS, VIDEO_ENCODERS, encoder_options
+from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS, encoder_options
+from pitchey_core.ffmpeg.formats import CONTAINERS
 from pitchey_core.ffmpeg.naming import portable_stem, stem_of
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.tool import Build, build_of, capabilities
@@ -41,7 +42,9 @@ def test_cancelling_in_the_middle_leaves_nothing(bench: JobBench, tmp_path: Path
         return time.monotonic() - started > 1.0
 
     with pytest.raises(Cancelled):
-        bench.run(source, output=folder, cancelled=cancelled, speed="veryslow", sprite=True, thumbnail_count=2)
+        bench.run(
+            source, output=folder, cancelled=cancelled, speed="veryslow", sprite=True, thumbnail_count=2
+        )
     assert time.monotonic() - started < 8
     assert not folder.exists() or list(folder.iterdir()) == []
     assert not list((bench.root / "base").rglob("*.png"))
@@ -86,13 +89,15 @@ def test_other_faults_of_an_output_are_caught(samples: Samples, tmp_path: Path) 
     assert not verify_output(tmp_path / "missing.mp4", "mov", want).ok
 
 
-def test_a_bad_output_is_not_published(bench: JobBench, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_output_is_not_published(
+    bench: JobBench, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ffmpeg says that all is well, but the disk kept only a part of it."""
     import pitchey_video.processor as module
 
     real = module.run_ffmpeg
 
-    def losing(job, arguments, **options):  # noqa: ANN001, ANN003, ANN202
+    def losing(job, arguments, **options):
         stats = real(job, arguments, **options)
         target = Path(arguments[-1].removeprefix("file:"))
         target.write_bytes(target.read_bytes()[: target.stat().st_size * 2 // 3])
@@ -110,7 +115,7 @@ def test_copying_that_fails_becomes_an_encode(
 
     real = module.run_ffmpeg
 
-    def picky(job, arguments, **options):  # noqa: ANN001, ANN003, ANN202
+    def picky(job, arguments, **options):
         if "copy" in arguments:
             raise ToolFailed("ffmpeg cannot copy this", tool="ffmpeg", returncode=1)
         return real(job, arguments, **options)

@@ -1,0 +1,124 @@
+"""The part of the planner for everything beside the main picture: sound, subtitles, attachments, data."""
+
+from __future__ import annotations
+
+from pitchey_core.errors import InputError, UsageError
+from pitchey_core.ffmpeg.encoders import AUDIO_ENCODERS, audio_bit_rate
+from pitchey_core.ffmpeg.filters import audio_filters
+from pitchey_core.ffmpeg.formats import BITMAP_SUBTITLES, TEXT_SUBTITLES, codec_title, holders, mismatch
+from pitchey_core.ffmpeg.media import StreamInfo
+from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
+
+__all__ = ["plan_attachment", "plan_track"]
+
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
+def plan_track(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
+    """The plan for a stream that is neither the main picture nor an attachment."""
+    match stream.kind:
+        case "audio":
+            return _plan_audio(stream, wanted, name)
+        case "subtitle":
+            return _plan_subtitle(stream, wanted)
+        case "video" if stream.attached_picture:
+            return None, StreamReport.of(stream, "drop", reason="a still picture such as cover art")
+        case "video":
+            return None, StreamReport.of(
+                stream, "drop", reason="one picture stream per output; another one is the main one"
+            )
+    return None, StreamReport.of(
+        stream, "drop", reason="data that players ignore (time code, telemetry, chapters' titles)"
+    )
+
+
+def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
+    box, sound = wanted.container, stream.audio
+    if wanted.audio_codec == "none":
+        return None, StreamReport.of(stream, "drop", reason="audio_codec=none")
+    if wanted.audio_codec == "copy":
+        if stream.codec not in box.holds_audio:
+            raise InputError(
+                f"{name!r}: {codec_title(stream.codec)} sound cannot be copied into {box.name}",
+                remedy="leave audio_codec at auto, or use: " + (", ".join(holders(stream.codec)) or "mkv"),
+            )
+        return Step(stream, "copy", stream.codec), StreamReport.of(
+            stream, "copy", codec_title(stream.codec), "audio_codec=copy"
+        )
+    if sound is None or not stream.decodable or sound.channels == 0:
+        return None, StreamReport.of(stream, "drop", reason="there is no decoder for it")
+    codec = box.audio if wanted.audio_codec == "auto" else wanted.audio_codec
+    if codec not in box.holds_audio:
+        raise UsageError(
+            f"{box.name} does not hold {codec_title(codec)} sound",
+            remedy=f"{codec_title(codec)} fits into: " + ", ".join(holders(codec)),
+        )
+    reasons = _why_encode_audio(stream, wanted)
+    if not reasons:
+        return Step(stream, "copy", stream.codec), StreamReport.of(
+            stream, "copy", codec_title(stream.codec), "fits as it is"
+        )
+    encoder = AUDIO_ENCODERS[codec]
+    channels = min(sound.channels, encoder.max_channels)
+    rate = wanted.audio_bitrate or audio_bit_rate(encoder, channels)
+    shown = [codec_title(codec), _LAYOUTS.get(channels, f"{channels} channels")]
+    if rate is not None and not encoder.lossless:
+        shown.append(f"{rate // 1000} kb/s")
+    if channels < sound.channels:
+        shown.append(f"mixed down from {sound.channels} channels")
+    filters = audio_filters(sound, encoder, _LAYOUTS.get(channels))
+    step = Step(stream, "encode", codec, filters=filters, audio=encoder, bit_rate=rate)
+    return step, StreamReport.of(stream, "encode", ", ".join(shown), "; ".join(reasons))
+
+
+def _why_encode_audio(stream: StreamInfo, wanted: Wanted) -> list[str]:
+    box = wanted.container
+    accepted = box.keeps_audio if wanted.audio_codec == "auto" else {wanted.audio_codec}
+    reasons = []
+    if stream.codec not in accepted:
+        reasons.append(mismatch(stream.codec, box, box.holds_audio))
+    if wanted.loudness is not None:
+        reasons.append(f"normalised to {wanted.loudness:g} LUFS")
+    if wanted.trimmed and wanted.codec != "copy":
+        reasons.append("a part is cut out")
+    if wanted.audio_bitrate is not None:
+        reasons.append("a bit rate was asked for")
+    if wanted.force and not reasons:
+        reasons.append("copying it failed")
+    return reasons
+
+
+def _plan_subtitle(stream: StreamInfo, wanted: Wanted) -> tuple[Step | None, StreamReport]:
+    box = wanted.container
+    if stream.codec in box.copies_subtitles:
+        return Step(stream, "copy", stream.codec), StreamReport.of(
+            stream, "copy", stream.codec, "fits as it is"
+        )
+    if stream.codec in BITMAP_SUBTITLES:
+        where = "; mkv keeps them" if box.name != "mkv" else ""
+        return None, StreamReport.of(stream, "drop", reason=f"{box.name} holds no picture subtitles{where}")
+    if box.subtitle is None:
+        return None, StreamReport.of(stream, "drop", reason=f"{box.name} holds no subtitles")
+    if stream.codec not in TEXT_SUBTITLES or not stream.decodable:
+        return None, StreamReport.of(
+            stream, "drop", reason=f"{stream.codec} cannot be converted to text subtitles"
+        )
+    lost = "; styling is lost" if stream.codec in {"ass", "ssa"} else ""
+    return (
+        Step(stream, "encode", box.subtitle),
+        StreamReport.of(stream, "encode", box.subtitle, f"{box.name} does not hold {stream.codec}{lost}"),
+    )
+
+
+def plan_attachment(stream: StreamInfo, wanted: Wanted, keeps_ass: bool) -> tuple[Step | None, StreamReport]:
+    """The plan for an attachment: fonts go where styled subtitles go."""
+    if wanted.container.attachments and keeps_ass:
+        return Step(stream, "copy", stream.codec), StreamReport.of(
+            stream, "copy", "attachment", "fonts of the subtitles"
+        )
+    reason = (
+        "nothing needs it"
+        if wanted.container.attachments
+        else f"{wanted.container.name} holds no attachments"
+    )
+    return None, StreamReport.of(stream, "drop", reason=reason)
