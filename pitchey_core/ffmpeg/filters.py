@@ -117,10 +117,16 @@ def _tone_mapping(video: VideoInfo) -> list[Filter]:
     ]
 
 
-def audio_filters(sound: AudioInfo, encoder: AudioEncoder, layout: str | None) -> tuple[Filter, ...]:
-    """What makes sound fit its encoder: a layout and a rate that it takes."""
+def audio_filters(
+    sound: AudioInfo, encoder: AudioEncoder, layout: str | None, *, name_layout: bool = False
+) -> tuple[Filter, ...]:
+    """What makes sound fit its encoder: a layout and a rate that it takes.
+
+    Args:
+        name_layout: Name the layout even where it fits: ffmpeg 6.0 cannot pick one behind ``loudnorm``.
+    """
     options: dict[str, str] = {}
-    if layout is not None and (sound.layout != layout):
+    if layout is not None and (name_layout or sound.layout != layout):
         options["channel_layouts"] = layout
     if encoder.sample_rates and sound.sample_rate not in encoder.sample_rates:
         options["sample_rates"] = str(_next_rate(sound.sample_rate, encoder.sample_rates))

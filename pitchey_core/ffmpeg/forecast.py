@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitchey_core.ffmpeg.encode import run_ffmpeg
+from pitchey_core.ffmpeg.frames import FrameReader
 from pitchey_core.ffmpeg.graph import Target, build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.media import MediaInfo
@@ -20,6 +21,8 @@ __all__ = ["Estimate", "estimate"]
 _SAMPLE_SECONDS = 2.0
 # Starting ffmpeg and opening files; a share of the sample that must not be multiplied.
 _START_SECONDS = 0.15
+# Containers round times; a seek to just before a key frame would land on the one before.
+_PAST_KEY = 0.002
 # Read, rewrite for fast start and verify: slow disks included. Only the order of magnitude matters here.
 _COPY_BYTES_PER_SECOND = 150e6
 _COPY_CPU_PER_BYTE = 1.5e-9
@@ -39,7 +42,7 @@ def estimate(
 ) -> Estimate | None:
     """Predict the run of a plan; ``None`` if the play time of the input is unknown.
 
-    A plan that encodes is tried on two seconds from the middle of the part, in the job's own work folder.
+    A plan that encodes is tried on two seconds near the middle of the part, in the job's own work folder.
     """
     wanted = plan.wanted
     if info.duration_seconds is None:
@@ -56,7 +59,7 @@ def estimate(
             size,
         )
     length = min(_SAMPLE_SECONDS, seconds)
-    middle = start + (seconds - length) / 2
+    middle = _from_key_frame(job, info, start, start + (seconds - length) / 2)
     sample = replace(plan, wanted=replace(wanted, start=middle, duration=length))
     path: Path = job.workdir / f"sample.{wanted.container.name}"
     targets = [Target(sample, path, encoder)]
@@ -75,3 +78,10 @@ def estimate(
         round(max(0.0, stats.cpu_seconds - _START_SECONDS) * factor + _START_SECONDS, 2),
         int(size * factor),
     )
+
+
+def _from_key_frame(job: JobContext, info: MediaInfo, low: float, high: float) -> float:
+    """The last key frame in a range of times, so that the sample pays for no pictures before it; else ``high``."""
+    with FrameReader(info, pixels=job.limits.pixels) as reader:
+        keys = [key for key in reader.key_times if low <= key <= high]
+    return keys[-1] + _PAST_KEY if keys else high

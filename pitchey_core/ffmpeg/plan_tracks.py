@@ -66,7 +66,7 @@ def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | N
         shown.append(f"{rate // 1000} kb/s")
     if channels < sound.channels:
         shown.append(f"mixed down from {sound.channels} channels")
-    filters = audio_filters(sound, encoder, _LAYOUTS.get(channels))
+    filters = audio_filters(sound, encoder, _LAYOUTS.get(channels), name_layout=wanted.loudness is not None)
     step = Step(stream, "encode", codec, filters=filters, audio=encoder, bit_rate=rate)
     return step, StreamReport.of(stream, "encode", ", ".join(shown), "; ".join(reasons))
 
