@@ -64,7 +64,9 @@ def _verify(result: dict[str, Any], *, copied: bool) -> None:
     facts = result["facts"]
     actions = {stream["kind"]: stream["action"] for stream in facts["streams"]}
     expect(actions["video"] == ("copy" if copied else "encode"), f"the picture: {actions['video']}")
-    expect(facts["output"]["duration_seconds"] >= 0.99 * facts["input"]["duration_seconds"], "it is too short")
+    expect(
+        facts["output"]["duration_seconds"] >= 0.99 * facts["input"]["duration_seconds"], "it is too short"
+    )
 
 
 if __name__ == "__main__":

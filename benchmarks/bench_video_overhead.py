@@ -91,11 +91,12 @@ def _bare(work: Workbench, arguments: list[str]) -> float:
 def _in_slot(work: Workbench, slot: WarmSlot, steps: dict[str, list[float]]) -> float:
     payload = {"input_url": str(work.clip), **PAYLOAD}
     result, wall = slot.run(slot.order("video", payload, work.output()))
-    facts = result.facts
+    record = result.as_record()
+    _verify(record)
+    timings = record["facts"]["timings"]
     for step in STEPS:
-        steps[step].append(facts.timings[step])
-    steps["publish"].append(wall - facts.timings["total"])
-    _verify(result.as_record())
+        steps[step].append(timings[step])
+    steps["publish"].append(wall - timings["total"])
     return wall
 
 

@@ -168,7 +168,9 @@ class Comparison:
 
     def as_cells(self) -> tuple[str, ...]:
         """The line of the table."""
-        goal = "" if self.goal is None else f"{'<=' if self.goal.most else '>='} {self._shown(self.goal.figure)}"
+        goal = (
+            "" if self.goal is None else f"{'<=' if self.goal.most else '>='} {self._shown(self.goal.figure)}"
+        )
         met = {None: "", True: "yes", False: "NO"}[self.met]
         ratio = statistics.median(ours / peer for ours, peer in zip(self.ours, self.peer, strict=True))
         shown = f"{ratio:.3g}x" if self.by == "ours" else self._shown(self.value)
@@ -209,9 +211,7 @@ class Bench:
         self.notes: list[str] = []
         self.facts = _host_facts()
 
-    def compare(
-        self, name: str, *, against: str, unit: Unit, by: By, goal: Goal | None = None
-    ) -> Comparison:
+    def compare(self, name: str, *, against: str, unit: Unit, by: By, goal: Goal | None = None) -> Comparison:
         """A new line of the table."""
         comparison = Comparison(name, against, unit, by, goal)
         self.comparisons.append(comparison)
@@ -257,10 +257,14 @@ class Bench:
         return "\n".join([f"{self.title} ({rounds})", *facts, "", *lines, "", *self.notes]).rstrip()
 
 
-def run_benchmark(title: str, measure: Callable[[Bench], None], arguments: Sequence[str] | None = None) -> None:
+def run_benchmark(
+    title: str, measure: Callable[[Bench], None], arguments: Sequence[str] | None = None
+) -> None:
     """Parse the options, measure, print. Exits with 1 if a result was wrong, and with 0 also if a goal was missed."""
     parser = argparse.ArgumentParser(description=title)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often to measure  [default: 5]")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="how often to measure  [default: 5]"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
     if options.rounds < 1:

