@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.errors import PitcheyError
-from pitchey_core.hooks import ProcessorSpec, QueueDefaults
+from pitchey_core.errors import ConfigError, PitcheyError
+from pitchey_core.hooks import ProcessorSpec, QueueDefaults, load_target
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import map_input_files, parse_payload
 from pitchey_core.pricing import PriceBook, Usage
 from pitchey_core.processor import Result
 from pitchey_core.registry import Registry
 from pitchey_core.resources import INSTANCE_TYPES, InstanceType, Limits, instance_type
+from pitchey_core.slots import Executor, LocalExecutor, Outcome
 from pitchey_core.storage import Manifest, publish, to_url
 
 if TYPE_CHECKING:
     from pitchey_core.settings import Settings
-    from pitchey_core.slots import Outcome
 
 __all__ = ["Host"]
 
@@ -44,6 +44,21 @@ class Host:
         from pitchey_core.settings import load_settings  # costs a tenth of a second
 
         return cls(registry, load_settings(overrides=overrides).settings)
+
+    def executor(self) -> Executor:
+        """Where slots run here: this host, or what the setting ``executor`` names.
+
+        Raises:
+            ConfigError: No installed plugin offers it.
+        """
+        name = self.settings.executor
+        if name == "local":
+            return LocalExecutor()
+        if name not in self.registry.executors:
+            known = ", ".join(["local", *self.registry.executors])
+            raise ConfigError(f"executor: {name!r} is not installed", remedy=f"known: {known}")
+        executor: Executor = load_target(self.registry.executors[name].spec.target)()
+        return executor
 
     # -- before a job -------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pitchey_core.order import JobOrder
 from pitchey_core.payload import parse_payload
 from pitchey_core.processor import Plan, Result
 from pitchey_core.registry import Registry
-from pitchey_core.slots import LocalExecutor, Outcome, Report, new_tag
+from pitchey_core.slots import Outcome, Report, new_tag
 from pitchey_core.storage import discard_stale
 
 __all__ = ["ProgressCallback", "arun", "plan", "run"]
@@ -108,7 +108,7 @@ async def arun(
         if isolation == "none":
             outcome = await anyio.to_thread.run_sync(partial(_in_process, registry, order, on_progress))
         else:
-            outcome = await _in_slot(order, on_progress)
+            outcome = await _in_slot(host, order, on_progress)
         result = await anyio.to_thread.run_sync(partial(host.conclude, outcome))
     finally:
         shutil.rmtree(base, ignore_errors=True)
@@ -120,12 +120,12 @@ async def arun(
     return result
 
 
-async def _in_slot(order: JobOrder, on_progress: ProgressCallback | None) -> Outcome:
+async def _in_slot(host: Host, order: JobOrder, on_progress: ProgressCallback | None) -> Outcome:
     def report(progress: Report) -> None:
         if on_progress is not None and progress.key is not None:
             on_progress(progress.fraction, progress.message, progress.figures or {})
 
-    slot = await LocalExecutor().open_slot(new_tag(order.job_id))
+    slot = await host.executor().open_slot(new_tag(order.job_id))
     try:
         (outcome,) = await slot.run([order], report)
     finally:
@@ -135,7 +135,7 @@ async def _in_slot(order: JobOrder, on_progress: ProgressCallback | None) -> Out
 
 def _in_process(registry: Registry, order: JobOrder, on_progress: ProgressCallback | None) -> Outcome:
     from pitchey_core.context import JobContext
-    from pitchey_core.slots.worker import attempt
+    from pitchey_core.slots.attempt import attempt
     from pitchey_core.tools import ToolTable
 
     job = JobContext(order, tools=lambda: ToolTable(registry.tools, order.tools), report=on_progress)

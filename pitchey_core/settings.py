@@ -196,6 +196,7 @@ class Settings(_Table):
         store: URL of the job store, or the path of an SQLite file; default: ``pitchey.db`` in ``data_dir``.
         data_dir: Where logs, work folders and scratch folders are.
         profile: Which ``[profiles.NAME]`` tables apply.
+        executor: Where slots run: ``local``, or what a plugin has registered through ``pitchey_executors``.
         tools: Paths of external programs by name.
         plugins: Free tables for plugins.
     """
@@ -203,6 +204,7 @@ class Settings(_Table):
     store: str
     data_dir: Path
     profile: Literal["development", "staging", "production"] = "development"
+    executor: str = "local"
     tools: dict[str, str] = {}
     prices: PriceSettings = PriceSettings()
     queues: dict[str, QueueSettings] = {}

@@ -4,7 +4,7 @@
 
     host (supervisor, or your program)
       └─ warden   one per slot: fork server, subreaper, lifeline, limits, log       warden.py
-           └─ worker   runs the processor in its main thread                        worker.py
+           └─ worker   runs the processor in its main thread                        worker.py, attempt.py
                 └─ ffmpeg, … started through pitchey_core.process
 """
 

@@ -8,7 +8,7 @@ kind            fields                                                          
 ==============  ==========================================================================  ==================
 ``ready``       ``version``, ``pid``: the warden is up                                      warden → host
 ``run``         ``orders``: job orders; more than one only for a batch processor            host → warden → job
-``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden
+``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden → job
 ``lease``       ``until``: CLOCK_BOOTTIME in seconds; past it the warden kills the tree     host → warden
 ``close``       kill what runs and exit                                                     host → warden
 ``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host

@@ -63,6 +63,8 @@ class Warden:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self.die())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Inherited: a cancellation must not kill a child that has no handler yet.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         self.selector.register(host, selectors.EVENT_READ, self.read_host)
         self.selector.register(self.wakeup, selectors.EVENT_READ, self.reap)
 
@@ -160,14 +162,20 @@ class Warden:
             case "cancel" if self.running is not None and frame["key"] in self.running.waiting:
                 cancelled = Cancelled("the job was cancelled")
                 self.running.deadlines["cancel"] = (time.monotonic() + frame["grace_seconds"], cancelled)
-                if self.child is not None:
-                    os.kill(self.child.pid, signal.SIGUSR1)
+                self.pass_on(frame)
             case "lease":
                 self.lease_until = frame["until"]
             case "close":
                 self.die()
             case _:
                 pass
+
+    def pass_on(self, frame: dict[str, Any]) -> None:
+        """Give the child a frame while it works; the signal makes it look. If it does not read, it is killed soon."""
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                self.child.channel.send(encode(frame))
+                os.kill(self.child.pid, signal.SIGUSR1)
 
     # -- the child ----------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from pitchey_core.errors import (
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
-from pitchey_core.slots import Executor, LocalExecutor, Outcome, Report
+from pitchey_core.slots import Executor, Outcome, Report
 from pitchey_runner.store.interface import (
     JobFilter,
     JobRecord,
@@ -65,7 +65,7 @@ class Supervisor:
         batch_id: Only the jobs of this batch.
         max_slots: Most jobs at a time, whatever the host could take.
         watcher: Called with each :class:`~pitchey_runner.supervisor.events.Event`, in the event loop's thread.
-        executor: Where slots run; default: processes of this host.
+        executor: Where slots run; default: what the settings say.
         backoff_base: Most seconds before the first retry.
 
     Attributes:
@@ -93,7 +93,7 @@ class Supervisor:
         self._settler = Settler(store, host, backoff_base=backoff_base)
         self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
         self._pool = Pool(
-            host, executor or LocalExecutor(), self._me.id, float(len(os.sched_getaffinity(0))), max_slots
+            host, executor or host.executor(), self._me.id, float(len(os.sched_getaffinity(0))), max_slots
         )
         self._held: dict[str, Held] = {}
         self._leases = Leases(store, self._me.id, host.settings.timing, self._held)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -17,7 +18,7 @@ from pitchey_core.payload import Positional
 from pitchey_core.processor import Processor
 from pitchey_testkit.traces import TestFacts, TestPayload, leave_trace
 
-__all__ = ["Daemon", "Flood", "Hog", "Spin"]
+__all__ = ["Daemon", "Flood", "Hog", "Mischief", "Spin"]
 
 _MIB = 1024 * 1024
 
@@ -111,3 +112,88 @@ class Flood(Processor[FloodPayload, TestFacts]):
                     os.write(number, line)
         sys.stdout.write("the end\n")
         return TestFacts(attempt=job.attempt)
+
+
+class MischiefPayload(TestPayload):
+    what: Annotated[
+        Literal[
+            "garbage",
+            "close-fds",
+            "kill-parent",
+            "fork-twice",
+            "nan-facts",
+            "mute-error",
+            "huge-error",
+            "system-exit",
+            "keyboard-interrupt",
+            "block-signals",
+            "chdir",
+            "progress-threads",
+        ],
+        Positional(),
+    ] = Field(description="Which mischief")
+
+
+class MischiefFacts(TestFacts):
+    number: float = 0.0
+
+
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("I do not talk")
+
+
+class Mischief(Processor[MischiefPayload, MischiefFacts]):
+    """Misuses its process in one way."""
+
+    def process(self, payload: MischiefPayload, job: JobContext) -> MischiefFacts:  # noqa: C901 - a table
+        leave_trace(payload, job)
+        match payload.what:
+            case "garbage":
+                for number in range(3, 64):
+                    _write(number, b"\xff" * 4096)
+                time.sleep(30)
+            case "close-fds":
+                os.closerange(3, 64)
+            case "kill-parent":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(30)
+            case "fork-twice":
+                os.fork()
+            case "nan-facts":
+                return MischiefFacts(number=float("nan"))
+            case "mute-error":
+                raise _MuteError
+            case "huge-error":
+                raise RuntimeError("x" * 10_000_000 + "\ud800")
+            case "system-exit":
+                sys.exit("bye")
+            case "keyboard-interrupt":
+                raise KeyboardInterrupt
+            case "block-signals":
+                signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+            case "chdir":
+                os.chdir("/proc")
+            case "progress-threads":
+                _report_from_threads(job)
+        return MischiefFacts()
+
+
+def _write(number: int, data: bytes) -> None:
+    try:
+        os.write(number, data)
+    except OSError:
+        return
+
+
+def _report_from_threads(job: JobContext) -> None:
+    def report() -> None:
+        for step in range(200):
+            job.progress(step / 200, "y" * 20_000)
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=report) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -42,6 +42,7 @@ def pitchey_processors() -> Sequence[ProcessorSpec]:
         _spec("test-spin", "hostile:Spin", "Hold the GIL in C and ignore cancellation"),
         _spec("test-hog", "hostile:Hog", "Allocate memory"),
         _spec("test-daemon", "hostile:Daemon", "Leave a daemon in its own session behind"),
+        _spec("test-mischief", "hostile:Mischief", "Misuse the process of a job"),
         _spec("test-flood", "hostile:Flood", "Print a lot"),
     ]
 

@@ -1,0 +1,248 @@
+"""One attempt of a job, or of a batch, from its payload to its staged outputs or its error."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import json
+import resource
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pitchey_core.context import AsyncJobContext, JobContext
+from pitchey_core.errors import (
+    Cancelled,
+    LimitExceeded,
+    OutOfSpace,
+    PartialFailure,
+    PitcheyError,
+    ProcessorError,
+)
+from pitchey_core.order import JobOrder
+from pitchey_core.payload import parse_payload
+from pitchey_core.pricing import Usage
+from pitchey_core.processor import MAX_FACTS_BYTES, AnyProcessor, BatchProcessor, Facts
+
+__all__ = ["Attempted", "attempt", "attempt_batch"]
+
+
+_MAX_MESSAGE: Final = 2000
+
+
+class Attempted:
+    """What one attempt left: facts and staged outputs, or an error, and what it used."""
+
+    def __init__(self, order: JobOrder, job: JobContext | None) -> None:
+        self.order = order
+        self.job = job
+        self.facts: dict[str, Any] | None = None
+        self.manifest: dict[str, Any] | None = None
+        self.error: PitcheyError | None = None
+        self.usage = Usage()
+
+    def as_frame(self) -> dict[str, Any]:
+        return {
+            "kind": "done",
+            "key": self.order.key,
+            "facts": self.facts,
+            "manifest": self.manifest,
+            "usage": self.usage.as_record(),
+            "error": self.error.as_record() if self.error else None,
+        }
+
+
+def attempt(order: JobOrder, processor: AnyProcessor, job: JobContext) -> Attempted:
+    """Run one job to its staged end. Nothing is raised: errors are part of the answer."""
+    done = Attempted(order, job)
+    meter = _Meter()
+    try:
+        payload = parse_payload(processor.payload_model, order.payload)
+        facts: Any
+        if inspect.iscoroutinefunction(processor.process):
+            facts = _run_async(processor, payload, job)
+        else:
+            facts = processor.process(payload, job)
+        job.check()
+        _conclude(done, processor, facts)
+    except BaseException as error:  # noqa: BLE001 - a processor may raise anything; it becomes the job's error
+        _conclude_error(done, _as_pitchey_error(error, order, job))
+    done.usage = meter.usage(job)
+    _clean_up(done)
+    return done
+
+
+def attempt_batch(
+    orders: Sequence[JobOrder], processor: AnyProcessor, jobs: Sequence[JobContext]
+) -> list[Attempted]:
+    """Run the jobs of a batch in one call; what the call used is split evenly over them."""
+    if not isinstance(processor, BatchProcessor):
+        raise TypeError(f"{processor.spec.name} does not take batches")
+    done = [Attempted(order, job) for order, job in zip(orders, jobs, strict=True)]
+    meter = _Meter()
+    try:
+        payloads = [parse_payload(processor.payload_model, order.payload) for order in orders]
+        answers = processor.process_batch(payloads, jobs)
+        for each, answer in zip(done, answers, strict=True):
+            if isinstance(answer, PitcheyError):
+                _conclude_error(each, answer)
+            else:
+                _conclude(each, processor, answer)
+    except BaseException as error:  # noqa: BLE001 - as in `attempt`
+        for each in done:
+            if each.facts is None and each.error is None and each.job is not None:
+                _conclude_error(each, _as_pitchey_error(error, each.order, each.job))
+    shares = _split(meter.usage(*jobs), len(done))
+    for each, share in zip(done, shares, strict=True):
+        each.usage = share
+        _clean_up(each)
+    return done
+
+
+def _conclude(done: Attempted, processor: AnyProcessor, facts: object) -> None:
+    if not isinstance(facts, Facts):
+        raise TypeError(
+            f"process() of {processor.spec.name!r} returned {type(facts).__name__}, not its Facts model"
+        )
+    data = facts.model_dump(mode="json")
+    try:
+        size = len(json.dumps(data, allow_nan=False))
+    except ValueError as error:
+        raise ValueError(f"the facts of the job are not JSON: {error}") from None
+    if size > MAX_FACTS_BYTES:
+        raise LimitExceeded(
+            f"the facts of the job are {size} bytes of JSON; the most is {MAX_FACTS_BYTES}",
+            limit="facts",
+            remedy="write large data to an artifact",
+        )
+    assert done.job is not None
+    if done.job.has_artifacts:
+        done.manifest = done.job.stage.seal().as_record()
+    done.facts = data
+
+
+def _conclude_error(done: Attempted, error: PitcheyError) -> None:
+    done.error = error
+    if isinstance(error, PartialFailure) and done.job is not None:
+        done.facts = error.facts
+        if done.job.has_artifacts:
+            try:
+                done.manifest = done.job.stage.seal().as_record()
+            except PitcheyError as sealing:
+                done.error, done.facts = sealing, None
+
+
+def _clean_up(done: Attempted) -> None:
+    if done.job is not None and done.manifest is None:
+        done.job.discard()
+
+
+def _as_pitchey_error(error: BaseException, order: JobOrder, job: JobContext) -> PitcheyError:
+    if isinstance(error, PitcheyError):
+        job.log.info("%s: %s", type(error).__name__, error)
+        return error
+    if job.cancelled:
+        return Cancelled(f"job {order.job_id} was cancelled")
+    with contextlib.suppress(Exception):  # Its own __str__ may raise.
+        job.log.error("%s", "".join(traceback.format_exception(error)))
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutOfSpace(
+            f"the disk is full: {error.filename or order.output}", remedy="free some space, then retry"
+        )
+    if isinstance(error, MemoryError):
+        return LimitExceeded("the processor ran out of memory", limit="memory")
+    return ProcessorError(
+        f"processor {order.spec.name!r} raised {type(error).__name__}: {_words(error)}",
+        remedy=f"pitchey-run logs {order.job_id} shows where",
+    )
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says, as far as it can say it and anybody would read it."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - a foreign __str__
+        return "(its message cannot be shown)"
+    return words if len(words) <= _MAX_MESSAGE else words[:_MAX_MESSAGE] + " …"
+
+
+def _run_async(processor: AnyProcessor, payload: Any, job: JobContext) -> Any:
+    import anyio  # only async processors need it
+
+    async def main() -> Any:
+        result: Any = None
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                while not job.cancelled:  # noqa: ASYNC110 - a signal handler sets it; no event can wait for that
+                    await anyio.sleep(0.1)
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            result = await processor.process(payload, AsyncJobContext(job))
+            group.cancel_scope.cancel()
+        job.check()
+        return result
+
+    try:
+        return anyio.run(main)
+    except BaseExceptionGroup as group:
+        # The watcher raises nothing, so there is one error: the processor's.
+        raise group.exceptions[0] from group
+
+
+class _Meter:
+    """CPU time and memory from here on; memory by the high-water mark that it resets."""
+
+    def __init__(self) -> None:
+        try:
+            Path("/proc/self/clear_refs").write_bytes(b"5")
+            self._resettable = True
+        except OSError:
+            self._resettable = False
+        self._wall = time.monotonic_ns()
+        self._cpu = _cpu_us()
+
+    def usage(self, *jobs: JobContext) -> Usage:
+        wall = (time.monotonic_ns() - self._wall) // 1000
+        own_peak = _high_water_bytes() if self._resettable else 0
+        children = max((job.children_peak_bytes for job in jobs), default=0)
+        return Usage(
+            wall_us=wall,
+            cpu_us=_cpu_us() - self._cpu,
+            peak_memory_bytes=max(own_peak, children),
+            memory_method="self",
+            bytes_in=sum(job.bytes_in for job in jobs),
+        )
+
+
+def _cpu_us() -> int:
+    total = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        total += used.ru_utime + used.ru_stime
+    return int(total * 1e6)
+
+
+def _high_water_bytes() -> int:
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _split(usage: Usage, parts: int) -> list[Usage]:
+    """Equal shares that add up to the whole, to the microsecond."""
+
+    def share(total: int, index: int) -> int:
+        return total // parts + (1 if index < total % parts else 0)
+
+    return [
+        usage.with_(
+            wall_us=share(usage.wall_us, i), cpu_us=share(usage.cpu_us, i), bytes_in=share(usage.bytes_in, i)
+        )
+        for i in range(parts)
+    ]
