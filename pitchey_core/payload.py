@@ -10,6 +10,7 @@ A payload is a frozen pydantic model. From its fields come the options and help 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -127,14 +128,15 @@ def parse_payload(model: type[P], data: Mapping[str, Any], *, what: str = "paylo
 def map_input_files(
     model: type[Payload], data: Mapping[str, Any], change: Callable[[str], str]
 ) -> dict[str, Any]:
-    """A copy of raw payload data in which every string of an :data:`InputFile` field went through ``change``."""
+    """A copy of raw payload data in which every path or URL of an :data:`InputFile` field went through ``change``."""
+
+    def changed(value: Any) -> Any:
+        return change(os.fsdecode(value)) if isinstance(value, str | os.PathLike) else value
+
     result = dict(data)
     for name, field in model.model_fields.items():
         value = result.get(name)
         if value is None or marker(field, InputFileMarker) is None:
             continue
-        if isinstance(value, str):
-            result[name] = change(value)
-        elif isinstance(value, list):
-            result[name] = [change(item) if isinstance(item, str) else item for item in value]
+        result[name] = [changed(item) for item in value] if isinstance(value, list) else changed(value)
     return result

@@ -1,0 +1,109 @@
+"""What a processor may do with its job."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pitchey_core.context import JobContext
+from pitchey_core.errors import Cancelled, InputError, LimitExceeded, ProcessorError, SlotCrashed, UsageError
+from pitchey_core.hooks import ProcessorSpec
+from pitchey_core.order import JobOrder
+from pitchey_core.process import ProcessLimits
+from pitchey_core.resources import Limits
+from pitchey_core.tools import ToolTable
+from pitchey_testkit.isolated import explode
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., JobContext]:
+    def make(cancelled: Callable[[], bool] | None = None, report: Any = None, **changes: Any) -> JobContext:
+        given: dict[str, Any] = {
+            "job_id": "job",
+            "claim_seq": 1,
+            "attempt": 1,
+            "spec": ProcessorSpec("test", "x:Y", "…"),
+            "payload": {},
+            "limits": Limits(memory_bytes=2**30, vcpus=64),
+            "base_dir": tmp_path,
+            "scratch_dir": tmp_path / "scratch" / "job-1",
+        }
+        order = JobOrder(**{**given, **changes})
+        return JobContext(order, tools=lambda: ToolTable({}), cancelled=cancelled, report=report)
+
+    return make
+
+
+def test_folders_come_into_being_on_first_use(job: Callable[..., JobContext], tmp_path: Path) -> None:
+    context = job()
+    assert list(tmp_path.iterdir()) == []
+    assert context.workdir.is_dir()
+    context.discard()
+    assert not context.workdir.exists()
+
+
+def test_checkpoints_outlive_the_attempt_but_not_the_version(
+    job: Callable[..., JobContext], tmp_path: Path
+) -> None:
+    assert job().checkpoint("pages") is None
+    job().checkpoint("pages", [1, {"done": True}])
+    assert job(claim_seq=2, attempt=2).checkpoint("pages") == [1, {"done": True}]
+    assert job(scratch_dir=tmp_path / "scratch" / "job-2").checkpoint("pages") is None
+    assert [each.name for each in (tmp_path / "scratch" / "job-1").iterdir()] == ["pages.checkpoint.json"]
+    with pytest.raises(ValueError):
+        job().checkpoint("../pages", 1)
+
+
+def test_progress_is_bounded_and_not_too_frequent(job: Callable[..., JobContext]) -> None:
+    seen: list[float | None] = []
+    context = job(report=lambda fraction, *_: seen.append(fraction))
+    for step in range(-10, 2000):
+        context.progress(step / 1000)
+    context.progress(None)
+    context.progress(1)
+    assert len(seen) < 1200
+    assert all(fraction is None or 0 <= fraction <= 1 for fraction in seen)
+    assert seen[-1] == 1
+
+
+def test_a_cancelled_job_stops_at_progress_run_and_isolate(job: Callable[..., JobContext]) -> None:
+    context = job(cancelled=lambda: True)
+    for call in (context.check, lambda: context.progress(0.5), lambda: context.isolate(explode, "print")):
+        with pytest.raises(Cancelled):
+            call()
+
+
+def test_outputs_need_a_folder(job: Callable[..., JobContext]) -> None:
+    with pytest.raises(UsageError, match="output"):
+        job().artifact("a.txt", "text/plain")
+
+
+def test_threads_never_exceed_the_host(job: Callable[..., JobContext]) -> None:
+    assert 1 <= job().threads <= len(os.sched_getaffinity(0))
+
+
+def test_an_isolated_call_answers_from_another_process(
+    job: Callable[..., JobContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "hush")
+    answer = job().isolate(explode, "print")
+    assert answer["pid"] != os.getpid()
+    assert answer["secret"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("ours", InputError), ("theirs", ProcessorError), ("die", SlotCrashed), ("spin", LimitExceeded)],
+)
+def test_what_happens_in_an_isolated_call_stays_there(
+    job: Callable[..., JobContext], kind: str, error: type[Exception]
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(error):
+        job().isolate(explode, kind, limits=ProcessLimits(wall_seconds=2))
+    assert time.monotonic() - began < 20
