@@ -1,0 +1,1 @@
+"""A Pitchey plugin that stamps a text or a picture onto a video."""
