@@ -12,7 +12,9 @@ __all__ = ["TreeWatch"]
 _FIRST_SECONDS = 0.005
 _LIMITED_SECONDS = 0.05
 _UNLIMITED_SECONDS = 0.25
-_GROWTH_BYTES = 1024**2
+# What a growing program may gain before its exact size is asked for again, which stops its page faults meanwhile.
+_GROWTH_BYTES = 8 * 1024**2
+_GROWTH_SHARE = 1 / 16
 
 
 class TreeWatch:
@@ -51,7 +53,8 @@ class TreeWatch:
         most = limits.memory_bytes
         over = most is not None and memory.rss_bytes > most
         # The resident sum bounds the proportional one, which is far dearer to ask for.
-        if over or memory.rss_bytes > max(self.peak_bytes, self._rss_at_peak) + _GROWTH_BYTES:
+        measured = max(self.peak_bytes, self._rss_at_peak)
+        if over or memory.rss_bytes > measured + max(_GROWTH_BYTES, measured * _GROWTH_SHARE):
             pss = memory.pss_bytes()
             self._rss_at_peak = max(self._rss_at_peak, memory.rss_bytes)
             self.peak_bytes = max(self.peak_bytes, pss)

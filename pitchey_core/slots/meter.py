@@ -12,6 +12,7 @@ __all__ = ["TreeMeter"]
 
 _INTERVAL: Final = 0.05
 _GROWTH: Final = 1.05
+_GROWTH_BYTES: Final = 8 * 1024**2
 
 
 class TreeMeter:
@@ -41,7 +42,7 @@ class TreeMeter:
             return False
         memory = tree_memory(self.pid)
         self._last_rss = memory.rss_bytes
-        if memory.rss_bytes > self._measured_rss * _GROWTH:
+        if memory.rss_bytes > max(self._measured_rss * _GROWTH, self._measured_rss + _GROWTH_BYTES):
             self._measured_rss = memory.rss_bytes
             self.peak_bytes = max(self.peak_bytes, memory.pss_bytes())
         took = time.monotonic() - now
