@@ -52,8 +52,8 @@ class Completed:
         stderr_truncated: Whether there was more.
         wall_seconds: From start to exit.
         cpu_seconds: User and system time of the program and its descendants.
-        peak_memory_bytes: Highest proportional set size of the tree seen; 0 if it ended before the first
-            sample.
+        peak_memory_bytes: Highest proportional set size of the tree seen, short of the true peak by at most
+            8 MiB or a sixteenth plus what came and went between two samples; 0 if it ended before the first.
         isolation: Each limit asked for, with the mechanism that enforced it or the reason why none did.
     """
 

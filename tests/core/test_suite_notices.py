@@ -81,7 +81,7 @@ def check(pytester: pytest.Pytester) -> Check:
         ("broken-unfetched", "test_missing_input", INPUT, "ProcessorError"),
         ("broken-unfetched", "test_usage_is_measured", INPUT, "inputs are read through job.fetch"),
         ("broken-big", "test_completes_in_this_process", EMPTY, "the facts of the job are"),
-        ("broken-nonumber", "test_result_survives_json", EMPTY, "not JSON compliant"),
+        ("broken-nonumber", "test_completes_in_this_process", EMPTY, "not JSON compliant"),
         ("broken-promising", "test_specification_and_class_agree", EMPTY, "no-such-tool"),
         ("broken-loose", "test_hook_module_imports_nothing_heavy", EMPTY, "pydantic"),
     ],
