@@ -142,12 +142,8 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _document(path: Path, text: str) -> tuple[Mapping[str, Any], list[Any]]:
-    import yaml
-
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{display(str(path))} is not YAML: {error}") from error
+        document = _json(path, text) if path.suffix.lower() == ".json" else _yaml(path, text)
     except RecursionError as error:
         raise UsageError(f"{display(str(path))} is nested too deeply") from error
     if isinstance(document, list):
@@ -165,6 +161,28 @@ def _document(path: Path, text: str) -> tuple[Mapping[str, Any], list[Any]]:
     if problem is not None:
         raise UsageError(f"{display(str(path))}: defaults: {problem.message}", remedy=problem.remedy)
     return defaults, document["jobs"]
+
+
+def _json(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{display(str(path))} is not JSON: {error}") from error
+
+
+def _yaml(path: Path, text: str) -> Any:
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+        # Fails where an anchor holds itself, which is valid YAML, and endless.
+        json.dumps(document, default=str)
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        # A plain ValueError comes from what looks like a date and is none.
+        raise UsageError(
+            f"{display(str(path))} is not YAML: {error}", remedy="put quotes around text"
+        ) from error
+    return document
 
 
 def _merged(defaults: Mapping[str, Any], items: list[tuple[int, Any]]) -> tuple[list[Entry], list[Problem]]:

@@ -1,13 +1,14 @@
 """The items of a batch: read, validated, and known again when the same batch is run once more.
 
 An item's identity is its batch file, its content (type, payload, output, size and time of its inputs), and its
-number among equal ones. So an edited item is a new one, and one that has only moved is not.
+number among equal ones. So an edited item is a new one, and one that has only moved is not. Nor does its folder's name
+depend on its place, so that an item which joins later never takes the folder of one that is done.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -140,31 +141,57 @@ def _priority(value: object) -> Priority:
         raise UnknownName("priority", str(value), [str(each) for each in Priority]) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A job of a batch before it has a folder of its own.
+
+    Attributes:
+        names: What its folder may be called, the shortest first; nothing in them depends on the item's place.
+        content: Digest of all that makes it this item.
+        ordinal: Its number among equal ones, from 1.
+    """
+
+    job: NewJob
+    names: tuple[str, ...]
+    content: str
+    ordinal: int
+
+
 def _identified(host: Host, batch_id: str, drafts: list[NewJob]) -> list[NewJob]:
     """Give each job a folder of its own in its output, and the key by which it is known again."""
-    jobs: list[NewJob] = []
-    folders: set[tuple[str, str]] = set()
+    items: list[_Item] = []
     equal: Counter[str] = Counter()
     for draft in drafts:
         fingerprints = input_fingerprints(host, draft.type, draft.payload)
-        output = str(draft.output)
-        stem = _stem(fingerprints[0][0]) if fingerprints else draft.type
-        name, number = stem, 1
-        while (output, name.casefold()) in folders:
-            number += 1
-            name = f"{stem}-{number}"
-        folders.add((output, name.casefold()))
-        target = to_url(path / name, Path("/")) if (path := to_path(output)) else join(output, name)
-        content = digest(draft.type, draft.payload, target, fingerprints)
+        content = digest(draft.type, draft.payload, draft.output, fingerprints)
         equal[content] += 1
-        key = digest(batch_id, content, equal[content])
-        jobs.append(replace(draft, output=target, batch_id=batch_id, item_key=key))
-    return jobs
+        names = _names(fingerprints[0][0] if fingerprints else None, draft.type)
+        unique = f"{names[-1]}-{digest(draft.type, draft.payload)[:8]}"
+        items.append(_Item(draft, (*names, unique), content, equal[content]))
+    # Of each name and output, the items that would like to have it.
+    rivals: defaultdict[tuple[str | None, str], set[str]] = defaultdict(set)
+    for item in items:
+        for name in item.names:
+            rivals[item.job.output, name.casefold()].add(item.content)
+    return [_placed(batch_id, item, rivals) for item in items]
 
 
-def _stem(url: str) -> str:
-    """A folder name after an input: its file name without the extension."""
+def _placed(batch_id: str, item: _Item, rivals: Mapping[tuple[str | None, str], set[str]]) -> NewJob:
+    output = str(item.job.output)
+    free = (name for name in item.names if len(rivals[item.job.output, name.casefold()]) == 1)
+    name = next(free, item.names[-1])
+    if item.ordinal > 1:
+        name = f"{name}-{item.ordinal}"
+    target = to_url(path / name, Path("/")) if (path := to_path(output)) else join(output, name)
+    key = digest(batch_id, item.content, item.ordinal)
+    return replace(item.job, output=target, batch_id=batch_id, item_key=key)
+
+
+def _names(url: str | None, fallback: str) -> tuple[str, ...]:
+    """Folder names after an input: its file name without the extension, and with it."""
+    if url is None:
+        return (fallback,)
     path = to_path(url) if scheme_of(url) == "file" else None
     name = path.name if path is not None else PurePosixPath(unquote(urlsplit(url).path)).name
     stem = PurePosixPath(name).stem if name else ""
-    return stem if stem not in ("", ".", "..") and "\0" not in stem else "item"
+    return (stem, name) if stem not in ("", ".", "..") and "\0" not in stem else ("item",)

@@ -25,7 +25,7 @@ def assignments(pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--set {pair!r} is not KEY=VALUE", remedy="for example: --set quality=720p")
         try:
             found[key.replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise UsageError(
                 f"--set {key}: {value!r} is not YAML", remedy="put quotes around text"
             ) from error
