@@ -164,13 +164,17 @@ class Host:
     def prices(self) -> PriceBook:
         return self.settings.prices.as_price_book()
 
-    def result(self, outcome: Outcome) -> Result[Any]:
-        """The Result of an outcome, as it will be once its manifest is published."""
+    def result(self, outcome: Outcome, *, typed: bool = True) -> Result[Any]:
+        """The Result of an outcome, as it will be once its manifest is published.
+
+        Args:
+            typed: Read the facts back into the processor's model, which imports its module; else leave them out.
+        """
         manifest = Manifest.from_record(outcome.manifest) if outcome.manifest else None
         artifacts = tuple(manifest.artifacts) if manifest else ()
         usage = outcome.usage.with_(bytes_out=sum(artifact.bytes for artifact in artifacts))
         facts = None
-        if outcome.facts is not None:
+        if typed and outcome.facts is not None:
             model = self.registry.processor(outcome.order.spec.name).facts_model
             facts = model.model_validate(outcome.facts)
         return Result(

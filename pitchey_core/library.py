@@ -114,7 +114,7 @@ async def arun(
         shutil.rmtree(base, ignore_errors=True)
         if order is not None and order.output is not None:
             # A process that was killed could not remove what it had staged, and nobody will publish it.
-            discard_stale(order.output, order.job_id, None)
+            discard_stale(order.output, order.key, own=True)
     if check and result.error is not None:
         raise result.error
     return result

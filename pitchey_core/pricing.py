@@ -54,6 +54,33 @@ class Usage:
         """A copy with some figures changed."""
         return replace(self, **changes)
 
+    def split(self, parts: int) -> list[Usage]:
+        """Equal shares whose times and bytes add up to the whole, to the microsecond."""
+        sums = ("wall_us", "cpu_us", "bytes_in", "bytes_out", "gpu_us")
+        return [
+            replace(
+                self,
+                **{
+                    name: getattr(self, name) // parts + (index < getattr(self, name) % parts)
+                    for name in sums
+                },
+            )
+            for index in range(parts)
+        ]
+
+    def plus(self, other: Usage) -> Usage:
+        """The usage of two runs, one after the other."""
+        return replace(
+            self,
+            wall_us=self.wall_us + other.wall_us,
+            cpu_us=self.cpu_us + other.cpu_us,
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+            bytes_in=self.bytes_in + other.bytes_in,
+            bytes_out=self.bytes_out + other.bytes_out,
+            gpu_us=self.gpu_us + other.gpu_us,
+            complete=self.complete and other.complete,
+        )
+
     def as_record(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from pitchey_core.context import AsyncJobContext, JobContext
 from pitchey_core.errors import (
     Cancelled,
@@ -69,7 +71,7 @@ def attempt(order: JobOrder, processor: AnyProcessor, job: JobContext) -> Attemp
         job.check()
         _conclude(done, processor, facts)
     except BaseException as error:  # noqa: BLE001 - a processor may raise anything; it becomes the job's error
-        _conclude_error(done, _as_pitchey_error(error, order, job))
+        _conclude_error(done, processor, _as_pitchey_error(error, order, job))
     done.usage = meter.usage(job)
     _clean_up(done)
     return done
@@ -88,14 +90,14 @@ def attempt_batch(
         answers = processor.process_batch(payloads, jobs)
         for each, answer in zip(done, answers, strict=True):
             if isinstance(answer, PitcheyError):
-                _conclude_error(each, answer)
+                _conclude_error(each, processor, answer)
             else:
                 _conclude(each, processor, answer)
     except BaseException as error:  # noqa: BLE001 - as in `attempt`
         for each in done:
             if each.facts is None and each.error is None and each.job is not None:
-                _conclude_error(each, _as_pitchey_error(error, each.order, each.job))
-    shares = _split(meter.usage(*jobs), len(done))
+                _conclude_error(each, processor, _as_pitchey_error(error, each.order, each.job))
+    shares = meter.usage(*jobs).split(len(done))
     for each, share in zip(done, shares, strict=True):
         each.usage = share
         _clean_up(each)
@@ -118,21 +120,36 @@ def _conclude(done: Attempted, processor: AnyProcessor, facts: object) -> None:
             limit="facts",
             remedy="write large data to an artifact",
         )
+    _read_back(processor, data)
     assert done.job is not None
     if done.job.has_artifacts:
         done.manifest = done.job.stage.seal().as_record()
     done.facts = data
 
 
-def _conclude_error(done: Attempted, error: PitcheyError) -> None:
+def _read_back(processor: AnyProcessor, data: dict[str, Any]) -> None:
+    """Whoever gets the result reads the facts into the model; what it cannot read shall fail here."""
+    try:
+        processor.facts_model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ProcessorError(
+            f"the facts of processor {processor.spec.name!r} are not what {processor.facts_model.__name__} reads: "
+            f"{field}: {first['msg']}"
+        ) from None
+
+
+def _conclude_error(done: Attempted, processor: AnyProcessor, error: PitcheyError) -> None:
     done.error = error
     if isinstance(error, PartialFailure) and done.job is not None:
-        done.facts = error.facts
-        if done.job.has_artifacts:
-            try:
+        try:
+            _read_back(processor, error.facts)
+            if done.job.has_artifacts:
                 done.manifest = done.job.stage.seal().as_record()
-            except PitcheyError as sealing:
-                done.error, done.facts = sealing, None
+            done.facts = error.facts
+        except PitcheyError as second:
+            done.error = second
 
 
 def _clean_up(done: Attempted) -> None:
@@ -232,17 +249,3 @@ def _high_water_bytes() -> int:
         if line.startswith(b"VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _split(usage: Usage, parts: int) -> list[Usage]:
-    """Equal shares that add up to the whole, to the microsecond."""
-
-    def share(total: int, index: int) -> int:
-        return total // parts + (1 if index < total % parts else 0)
-
-    return [
-        usage.with_(
-            wall_us=share(usage.wall_us, i), cpu_us=share(usage.cpu_us, i), bytes_in=share(usage.bytes_in, i)
-        )
-        for i in range(parts)
-    ]

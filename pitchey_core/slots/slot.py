@@ -191,11 +191,11 @@ class Slot:
                 frame["log_path"],
             )
         elif kind == "died":
-            usage = Usage.from_record(frame["usage"])
-            for key, order in by_key.items():
-                if key not in outcomes:
-                    error = error_from_record(frame["error"])
-                    outcomes[key] = Outcome(order, None, None, usage, error, frame["log_path"], died=True)
+            waiting = [order for key, order in by_key.items() if key not in outcomes]
+            shares = Usage.from_record(frame["usage"]).split(len(waiting)) if waiting else []
+            for order, usage in zip(waiting, shares, strict=True):
+                error = error_from_record(frame["error"])
+                outcomes[order.key] = Outcome(order, None, None, usage, error, frame["log_path"], died=True)
 
     async def cancel(self, key: str, *, grace_seconds: float = KILL_GRACE_SECONDS) -> None:
         """Ask a running job to stop; past the grace time its tree is killed. Its outcome says ``Cancelled``."""

@@ -373,7 +373,9 @@ def _describe(status: int | None) -> str:
         return "closed its channel"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"was killed by {signal.Signals(number).name}"
+        # Real-time signals have no names.
+        known = {each.value: each.name for each in signal.Signals}
+        return f"was killed by {known.get(number, f'signal {number}')}"
     return f"exited with status {os.WEXITSTATUS(status)}"
 
 

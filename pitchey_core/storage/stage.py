@@ -161,19 +161,23 @@ class Stage:
 
 
 def remove_staging(staging: Path) -> None:
-    """Remove a staging folder with its content, and the folder of staging folders if it was the last."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        shutil.rmtree(staging)
+    """Remove a staging folder with its content, and the folder of staging folders if it was the last.
+
+    Raises nothing: what cannot be removed stays, out of everybody's way.
+    """
+    shutil.rmtree(staging, ignore_errors=True)
     remove_if_empty(staging.parent)
 
 
-def discard_stale(output_url: str, job_id: str, except_key: str | None) -> list[Path]:
-    """Remove what earlier claims of a job have left staged in a local output.
+def discard_stale(output_url: str, key: str, *, own: bool = False) -> list[Path]:
+    """Remove what the claims of a job up to ``key`` have left staged in a local output; raises nothing.
+
+    A later claim's staging is never touched: whoever asks may have lost the job to it without knowing.
 
     Args:
         output_url: The job's output; of a remote one nothing is staged there.
-        job_id: The job; its staging keys are ``JOB_ID.CLAIM_SEQ``.
-        except_key: The current claim's key.
+        key: Staging key of the claim that asks, ``JOB_ID.CLAIM_SEQ``.
+        own: Remove that one's, too.
 
     Returns:
         The folders removed.
@@ -181,11 +185,14 @@ def discard_stale(output_url: str, job_id: str, except_key: str | None) -> list[
     output = to_path(output_url)
     if output is None:
         return []
+    wanted, _, newest = key.rpartition(".")
     removed = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    with contextlib.suppress(OSError):
         for folder in sorted((output / STAGING_NAME).iterdir()):
-            job, dot, claim = folder.name.rpartition(".")
-            if dot and job == job_id and claim.isdigit() and folder.name != except_key:
+            job, _, claim = folder.name.rpartition(".")
+            if job != wanted or not claim.isdecimal() or int(claim) > int(newest):
+                continue
+            if own or folder.name != key:
                 remove_staging(folder)
                 removed.append(folder)
     return removed

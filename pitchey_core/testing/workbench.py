@@ -185,7 +185,7 @@ class Workbench:
                 await slot.close()
             assert ended.outcome is not None
             if ended.outcome.died and order.output is not None:
-                discard_stale(order.output, order.job_id, None)
+                discard_stale(order.output, order.key, own=True)
             ended.result = host.conclude(ended.outcome)
 
         try:

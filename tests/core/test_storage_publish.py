@@ -202,12 +202,12 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 def test_stale_staging_folders_of_the_job_go(tmp_path: Path) -> None:
     for key in ("job.1", "job.2", "job.3", "job.x", "job2.1"):
         staged(tmp_path, key, overwrite=True)
-    removed = discard_stale(to_url(tmp_path, Path("/")), "job", "job.3")
+    removed = discard_stale(to_url(tmp_path, Path("/")), "job.3")
     assert sorted(folder.name for folder in removed) == ["job.1", "job.2"]
     left = {folder.name for folder in (tmp_path / ".pitchey-staging").iterdir()}
     assert left == {"job.3", "job.x", "job2.1"}
-    assert discard_stale(to_url(tmp_path / "none", Path("/")), "job", None) == []
-    assert discard_stale("memory://x", "job", None) == []
+    assert discard_stale(to_url(tmp_path / "none", Path("/")), "job.1", own=True) == []
+    assert discard_stale("memory://x", "job.1") == []
 
 
 CRASH = """

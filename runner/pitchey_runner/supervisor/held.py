@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Slot
@@ -13,7 +13,12 @@ __all__ = ["Held"]
 
 @dataclass(eq=False)
 class Held:
-    """A claimed job: waiting in its lane, running, or being settled."""
+    """A claimed job: waiting in its lane, running, or being settled.
+
+    Attributes:
+        usage: Of the running call so far.
+        spent: What earlier calls of this attempt have used: a batch that died, whose members run again.
+    """
 
     job: ClaimedJob
     key: str = ""
@@ -22,5 +27,6 @@ class Held:
     progress: float | None = None
     message: str | None = None
     usage: Usage | None = None
+    spent: Usage = field(default_factory=Usage)
     cancelled: bool = False
     lost: bool = False

@@ -34,5 +34,5 @@ def order_for(host: Host, job: ClaimedJob) -> JobOrder:
         overrides=overrides,
     )
     if job.output is not None and job.claim.claim_seq > 1:
-        discard_stale(job.output, job.claim.job_id, order.key)
+        discard_stale(job.output, order.key)
     return order

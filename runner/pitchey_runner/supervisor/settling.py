@@ -95,8 +95,8 @@ class Settler:
 
     def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
         verdict = judge(job, outcome.error, backoff_base=self.backoff_base)
-        result = self.host.result(outcome)
-        record = {**result.as_record(), "status": str(verdict.state)}
+        result = self.host.result(outcome, typed=False)
+        record = {**result.as_record(), "status": str(verdict.state), "facts": outcome.facts or {}}
         if verdict.state is JobState.SCHEDULED:
             record["status"] = str(JobState.FAILED)
         return Settlement(
@@ -138,7 +138,7 @@ class Settler:
 
     def _clean_up(self, job: ClaimedJob, outcome: Outcome) -> None:
         if job.output is not None:
-            discard_stale(job.output, job.claim.job_id, None)
+            discard_stale(job.output, outcome.order.key, own=True)
         shutil.rmtree(outcome.order.workdir, ignore_errors=True)
 
     def _bare_result(self, job: ClaimedJob, state: JobState, error: PitcheyError) -> dict[str, Any]:

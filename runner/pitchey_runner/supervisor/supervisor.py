@@ -21,7 +21,6 @@ from pitchey_core.errors import (
     LeaseLost,
     OutOfSpace,
     PitcheyError,
-    SlotCrashed,
     StoreError,
     TransientError,
 )
@@ -248,20 +247,7 @@ class Supervisor:
 
     async def _work(self, job_type: str, batch: list[Held]) -> None:
         """Run a job, or a batch in one call, and settle each."""
-        orders: list[tuple[Held, JobOrder]] = []
-        for held in batch:
-            if held.lost or self._fast:
-                continue
-            if held.cancelled:
-                await self._fail(held, Cancelled("the job was cancelled before it started"))
-                continue
-            try:
-                order = await in_thread(order_for, self.host, held.job)
-            except PitcheyError as error:
-                await self._fail(held, error)
-                continue
-            held.key = order.key
-            orders.append((held, order))
+        orders = await self._orders(batch)
         if not orders:
             return
         try:
@@ -271,40 +257,71 @@ class Supervisor:
                 await self._fail(held, TransientError(f"no process could be started for the job: {error}"))
             return
         began = time.monotonic()
+        ended: list[tuple[Held, Outcome]] = []
         try:
             await slot.extend_lease(self._leases.slot_seconds)
+            # Up to here nobody could stop a job through its slot, from here on everybody can.
+            stopped = [held for held, _ in orders if held.cancelled or held.lost]
+            orders = [(held, order) for held, order in orders if held not in stopped]
             for held, order in orders:
                 held.slot, held.started = slot, began
                 self._tell(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
-            outcomes = await slot.run(
-                [order for _, order in orders], partial(self._report, dict(self._keys(orders)))
-            )
+            if orders:
+                keys = {order.key: held for held, order in orders}
+                outcomes = await slot.run([order for _, order in orders], partial(self._report, keys))
+                ended = [(held, outcome) for (held, _), outcome in zip(orders, outcomes, strict=True)]
         finally:
             await self._pool.give_back(slot)
-        took = (time.monotonic() - began) / len(orders)
-        self._pace.note(job_type, took)
-        if len(orders) > 1 and any(isinstance(outcome.error, SlotCrashed) for outcome in outcomes):
-            # One member may have taken the others down with it; alone, each shows its own worth.
-            for held, _ in orders:
-                held.slot = None
+        for held in stopped:
+            await self._stop_before(held)
+        if ended:
+            self._pace.note(job_type, (time.monotonic() - began) / len(ended))
+        for held, outcome in ended:
+            held.slot = None
+            if len(ended) > 1 and self._deserves_another(held, outcome):
+                held.spent = held.spent.plus(outcome.usage)
                 await self._work(job_type, [held])
-            return
-        for (held, _), outcome in zip(orders, outcomes, strict=True):
-            await self._settle(held, outcome)
+            else:
+                await self._settle(held, replace(outcome, usage=outcome.usage.plus(held.spent)))
 
-    def _keys(self, orders: list[tuple[Held, JobOrder]]) -> list[tuple[str, Held]]:
-        return [(order.key, held) for held, order in orders]
+    async def _orders(self, batch: list[Held]) -> list[tuple[Held, JobOrder]]:
+        """The orders of those that are still to be run."""
+        orders: list[tuple[Held, JobOrder]] = []
+        for held in batch:
+            if held.lost or held.cancelled or self._fast:
+                await self._stop_before(held)
+                continue
+            try:
+                order = await in_thread(order_for, self.host, held.job)
+            except PitcheyError as error:
+                await self._fail(held, error)
+                continue
+            held.key = order.key
+            orders.append((held, order))
+        return orders
+
+    async def _stop_before(self, held: Held) -> None:
+        """The end of a job that was stopped before it ran; one that is lost or given back is not ours to end."""
+        if held.cancelled and not held.lost and not self._fast:
+            await self._fail(held, Cancelled("the job was cancelled before it started"))
+
+    def _deserves_another(self, held: Held, outcome: Outcome) -> bool:
+        """Whether another member of its batch may have taken it down; alone, each shows its own worth."""
+        mine = held.cancelled or held.lost or self._fast or isinstance(outcome.error, LeaseLost)
+        return outcome.died and not mine
 
     def _report(self, keys: dict[str, Held], report: Report) -> None:
         if report.key is None:
-            for held in keys.values():
-                held.usage = Usage(
-                    wall_us=int((time.monotonic() - held.started) * 1e6),
-                    cpu_us=(report.cpu_us or 0) // len(keys),
-                    peak_memory_bytes=report.memory_bytes or 0,
-                    memory_method="sampled-pss",
-                    complete=False,
-                )
+            members = list(keys.values())
+            whole = Usage(
+                wall_us=int((time.monotonic() - members[0].started) * 1e6),
+                cpu_us=report.cpu_us or 0,
+                peak_memory_bytes=report.memory_bytes or 0,
+                memory_method="sampled-pss",
+                complete=False,
+            )
+            for held, share in zip(members, whole.split(len(members)), strict=True):
+                held.usage = share.plus(held.spent)
             return
         held = keys[report.key]
         held.progress, held.message = report.fraction, report.message
@@ -332,6 +349,10 @@ class Supervisor:
                 settled = await patiently(self._patience, settle)
         except (StoreError, OutOfSpace) as error:
             _log.error("job %s could not be settled and will be rescued: %s", held.job.claim.job_id, error)
+            return
+        except Exception:  # noqa: BLE001 - whatever a defect may raise
+            # A defect, but one job's: the others of this worker go on, and this one is rescued like a lost one.
+            _log.exception("job %s could not be settled and will be rescued", held.job.claim.job_id)
             return
         finally:
             self._held.pop(held.job.claim.job_id, None)
