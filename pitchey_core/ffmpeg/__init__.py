@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pitchey_core.ffmpeg.forecast import Estimate, estimate
     from pitchey_core.ffmpeg.formats import Container, container
     from pitchey_core.ffmpeg.frames import FrameReader
-    from pitchey_core.ffmpeg.graph import Sheet, Target, build_arguments
+    from pitchey_core.ffmpeg.graph import Tap, Target, build_arguments
     from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
     from pitchey_core.ffmpeg.loudness import LoudnessReport, measure_loudness
     from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pitchey_core.ffmpeg.steps import StreamPlan, StreamReport, Wanted
     from pitchey_core.ffmpeg.thumbnails import Thumbnail, best_picture, take_thumbnails
     from pitchey_core.ffmpeg.tool import FFMPEG, Build, build_of, capabilities
+    from pitchey_core.ffmpeg.transcode import Rendered, Rendition, Transcoder
     from pitchey_core.ffmpeg.verify import Expected, Verification, early_end, verify_output
 
 _HOMES = {
@@ -40,7 +41,7 @@ _HOMES = {
     "forecast": ("Estimate", "estimate"),
     "formats": ("Container", "container"),
     "frames": ("FrameReader",),
-    "graph": ("Sheet", "Target", "build_arguments"),
+    "graph": ("Tap", "Target", "build_arguments"),
     "hardware": ("EncoderChoice", "choose_encoder"),
     "loudness": ("LoudnessReport", "measure_loudness"),
     "media": ("MediaInfo", "StreamInfo"),
@@ -53,6 +54,7 @@ _HOMES = {
     "steps": ("StreamPlan", "StreamReport", "Wanted"),
     "thumbnails": ("Thumbnail", "best_picture", "take_thumbnails"),
     "tool": ("FFMPEG", "Build", "build_of", "capabilities"),
+    "transcode": ("Rendered", "Rendition", "Transcoder"),
     "verify": ("Expected", "Verification", "early_end", "verify_output"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -68,14 +70,17 @@ __all__ = [
     "FrameReader",
     "LoudnessReport",
     "MediaInfo",
-    "Sheet",
+    "Rendered",
+    "Rendition",
     "Sniffed",
     "SpriteLayout",
     "StreamInfo",
     "StreamPlan",
     "StreamReport",
+    "Tap",
     "Target",
     "Thumbnail",
+    "Transcoder",
     "Verification",
     "Wanted",
     "best_picture",

@@ -28,20 +28,10 @@ def decode_samples(
     Returns:
         How many pictures were decoded, and what is wrong.
     """
-    video: Any = media.streams.video[0]
-    video.thread_type = "SLICE"
-    # Streams that refresh gradually have no key frames; those are tried from their start.
-    keys = sorted(counts[video.index].keys) or [counts[video.index].first or 0.0]
-    between = [keys[len(keys) * n // (_SAMPLES + 1)] for n in range(1, _SAMPLES + 1)]
-    places = dict.fromkeys([keys[0], *between, keys[-1]])
-    decoded, problems = 0, []
-    for place in places:
-        check()
-        most = _LAST_FRAMES if place == keys[-1] else _SAMPLE_FRAMES
-        frames = _decode_from(media, video, place, most)
-        decoded += frames
-        if not frames:
-            problems.append(f"its picture cannot be decoded at {place:.2f} s")
+    decoded = 0
+    problems: list[str] = []
+    for video in media.streams.video[:1]:
+        decoded, problems = _decode_pictures(media, video, counts[video.index], check)
     for stream in media.streams.audio:
         count = counts[stream.index]
         if count.packets and count.first is not None:
@@ -50,6 +40,24 @@ def decode_samples(
                 for place in (count.first, max(count.first, count.last - 0.5))
                 if not _decode_from(media, stream, place, _SAMPLE_FRAMES)
             ]
+    return decoded, problems
+
+
+def _decode_pictures(
+    media: InputContainer, video: Any, count: StreamCount, check: Callable[[], None]
+) -> tuple[int, list[str]]:
+    video.thread_type = "SLICE"
+    # Streams that refresh gradually have no key frames; those are tried from their start.
+    keys = sorted(count.keys) or [count.first or 0.0]
+    between = [keys[len(keys) * n // (_SAMPLES + 1)] for n in range(1, _SAMPLES + 1)]
+    decoded, problems = 0, []
+    for place in dict.fromkeys([keys[0], *between, keys[-1]]):
+        check()
+        most = _LAST_FRAMES if place == keys[-1] else _SAMPLE_FRAMES
+        frames = _decode_from(media, video, place, most)
+        decoded += frames
+        if not frames:
+            problems.append(f"its picture cannot be decoded at {place:.2f} s")
     return decoded, problems
 
 

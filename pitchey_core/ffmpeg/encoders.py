@@ -48,6 +48,8 @@ class AudioEncoder:
 
     Attributes:
         kbits_mono, kbits_stereo, kbits_channel: Default rate: one channel, two, and each one beyond.
+        layouts: Channel layouts that it takes, as ffmpeg names them, the usual one of each number first.
+        kbits_range: Least and most for one channel and for all of them.
         sample_rates: Rates in Hz that it takes, highest first; empty for any.
     """
 
@@ -56,32 +58,93 @@ class AudioEncoder:
     kbits_mono: int
     kbits_stereo: int
     kbits_channel: int
-    max_channels: int
+    layouts: tuple[str, ...]
+    kbits_range: tuple[int, int] = (8, 512)
     sample_rates: tuple[int, ...] = ()
     lossless: bool = False
+
+    def layout_for(self, channels: int, layout: str | None, most: int | None = None) -> tuple[str, int]:
+        """The layout that sound ends in, and its number of channels.
+
+        Args:
+            channels: Of the source.
+            layout: Of the source, if it is known.
+            most: More channels are mixed down.
+        """
+        wanted = min(channels, most or channels)
+        if layout in self.layouts and wanted == channels:
+            return layout, channels
+        counts = {each: CHANNELS[each] for each in self.layouts}
+        fitting = max(count for count in counts.values() if count <= max(wanted, 1))
+        return next(name for name, count in counts.items() if count == fitting), fitting
+
+
+CHANNELS: Final = {
+    "mono": 1, "stereo": 2, "3.0": 3, "2.1": 3, "4.0": 4, "quad": 4, "5.0": 5, "5.0(side)": 5, "5.1": 6,
+    "5.1(side)": 6, "6.1": 7, "7.1": 8,
+}  # fmt: skip
+"""Channels of each layout, by the names that ffmpeg gives them."""
+
+_VORBIS = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+_DOLBY = ("mono", "stereo", "3.0", "4.0", "quad", "5.0", "5.0(side)", "5.1", "5.1(side)")
+_WAVE = (*_VORBIS, "5.0(side)", "5.1(side)", "2.1", "4.0")
 
 
 AUDIO_ENCODERS: Final[dict[str, AudioEncoder]] = {
     each.codec: each
     for each in (
         AudioEncoder(
-            "aac", "aac", 96, 160, 64, 8, (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+            "aac",
+            "aac",
+            96,
+            160,
+            64,
+            (*_VORBIS, "4.0", "2.1"),
+            (8, 512),
+            (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
         ),
-        AudioEncoder("libopus", "opus", 80, 128, 48, 8, (48000,)),
-        AudioEncoder("libmp3lame", "mp3", 96, 192, 0, 2, (48000, 44100, 32000, 24000, 22050, 16000)),
-        AudioEncoder("ac3", "ac3", 128, 192, 64, 6, (48000, 44100, 32000)),
-        AudioEncoder("flac", "flac", 0, 0, 0, 8, (), lossless=True),
+        AudioEncoder("libopus", "opus", 80, 128, 48, _VORBIS, (6, 256), (48000,)),
+        AudioEncoder(
+            "libmp3lame",
+            "mp3",
+            96,
+            192,
+            0,
+            ("mono", "stereo"),
+            (32, 320),
+            (48000, 44100, 32000, 24000, 22050, 16000),
+        ),
+        AudioEncoder(
+            "ac3",
+            "ac3",
+            128,
+            192,
+            64,
+            _DOLBY,
+            (32, 640),
+            (48000, 44100, 32000),
+        ),
+        AudioEncoder("flac", "flac", 0, 0, 0, (*_VORBIS, "5.0(side)", "5.1(side)"), lossless=True),
+        AudioEncoder("pcm_s16le", "pcm_s16le", 0, 0, 0, _WAVE, lossless=True),
     )
 }
 
 
-def audio_bit_rate(encoder: AudioEncoder, channels: int) -> int | None:
-    """Default rate in bits a second for that many channels; ``None`` for a lossless encoder."""
+def audio_bit_rate(encoder: AudioEncoder, channels: int, asked: int | None = None) -> int | None:
+    """Rate in bits a second for that many channels; ``None`` for a lossless encoder.
+
+    Args:
+        asked: What was asked for; the encoder's range holds. Default: what suits the encoder.
+    """
     if encoder.lossless:
         return None
-    if channels == 1:
-        return encoder.kbits_mono * 1000
-    return (encoder.kbits_stereo + encoder.kbits_channel * max(0, channels - 2)) * 1000
+    if asked is None:
+        stereo = encoder.kbits_stereo + encoder.kbits_channel * max(0, channels - 2)
+        return (encoder.kbits_mono if channels == 1 else stereo) * 1000
+    least, most = encoder.kbits_range
+    # AAC and Opus count their highest rate for each channel, MP3 and AC-3 for all of them.
+    highest = most * channels if encoder.name in {"aac", "libopus"} else most
+    return min(max(asked, least * 1000), highest * 1000)
 
 
 # Preset numbers by place in SPEEDS, from ultrafast to veryslow.
@@ -99,6 +162,9 @@ def encoder_options(
     bit_rate: int | None,
     threads: int,
     width: int,
+    max_bit_rate: int | None = None,
+    profile: str | None = None,
+    fixed_keys: bool = False,
 ) -> dict[str, str]:
     """ffmpeg options for a software encoder, without the stream specifier.
 
@@ -107,6 +173,9 @@ def encoder_options(
         bit_rate: Average in bits a second, capped at 1.5 times within two seconds; replaces ``quality``.
         threads: Threads that it should use.
         width: Of the picture, in pixels.
+        max_bit_rate: Bits a second that no two seconds may exceed.
+        profile: H.264 profile; other codecs have none to choose.
+        fixed_keys: Key frames only where they are asked for, none at cuts.
 
     Raises:
         UsageError: ``quality`` is off the encoder's scale.
@@ -144,6 +213,31 @@ def encoder_options(
     if bit_rate is not None:
         del options["crf"]
         options["b"] = str(bit_rate)
-        if encoder.name in {"libx264", "libx265", "libvpx-vp9"}:
-            options |= {"maxrate": str(bit_rate * 3 // 2), "bufsize": str(bit_rate * 2)}
+    cap = max_bit_rate or (bit_rate * 3 // 2 if bit_rate is not None else None)
+    if cap is not None:
+        options |= _capped(encoder.name, cap, averaged=bit_rate is not None)
+    if profile is not None and encoder.name == "libx264":
+        options["profile"] = profile
+    if fixed_keys:
+        _fix_keys(encoder.name, options)
     return options
+
+
+def _capped(name: str, cap: int, *, averaged: bool) -> dict[str, str]:
+    if name in {"libx264", "libx265", "libvpx-vp9"}:
+        return {"maxrate": str(cap), "bufsize": str(cap * 4 // 3 if averaged else cap * 2)}
+    # SVT-AV1 caps constant quality only, libaom takes the rate as the cap of constrained quality.
+    if averaged:
+        return {}
+    return {"maxrate": str(cap), "bufsize": str(cap * 2)} if name == "libsvtav1" else {"b": str(cap)}
+
+
+def _fix_keys(name: str, options: dict[str, str]) -> None:
+    match name:
+        case "libx264":
+            options["sc_threshold"] = "0"
+        case "libx265":
+            options["x265-params"] += ":scenecut=0:open-gop=0"
+        case _:
+            # The others put key frames at cuts only if they are told to.
+            return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pitchey_core.ffmpeg.encoders import AudioEncoder
 from pitchey_core.ffmpeg.media import AudioInfo, VideoInfo
 
-__all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "video_filters"]
+__all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "smaller", "video_filters"]
 
 # Nominal peak of SDR white, in cd/m², that the linear picture is scaled to (ITU-R BT.2408 puts it at 203; 100 keeps
 # mid-tones at their usual brightness with the hable curve).
@@ -81,11 +81,20 @@ def video_filters(
     chain += _scaling(video, size, from_rgb=from_rgb)
     if video.hdr and can_tone_map:
         chain += _tone_mapping(video)
-    chain += [_filter("format", pix_fmts="yuv420p"), _filter("setsar", sar="1")]
+    chain += [_filter("format", pix_fmts="yuv420p"), _SQUARE]
     if from_rgb:
         # Without these tags players guess the matrix from the size, and guess wrong for small pictures.
         chain.append(_filter("setparams", colorspace="bt709", color_primaries="bt709", color_trc="bt709"))
     return tuple(chain)
+
+
+_SQUARE = _filter("setsar", sar="1")
+
+
+def smaller(size: tuple[int, int], *, max_fps: float | None = None) -> tuple[Filter, ...]:
+    """What makes a smaller picture of one that these filters have made ready already."""
+    fewer = [_filter("fps", fps=f"{max_fps:g}")] if max_fps is not None else []
+    return (*fewer, _filter("scale", w=size[0], h=size[1], flags="bicubic"), _SQUARE)
 
 
 def _scaling(video: VideoInfo, size: tuple[int, int], *, from_rgb: bool) -> list[Filter]:
@@ -118,18 +127,27 @@ def _tone_mapping(video: VideoInfo) -> list[Filter]:
 
 
 def audio_filters(
-    sound: AudioInfo, encoder: AudioEncoder, layout: str | None, *, name_layout: bool = False
+    sound: AudioInfo,
+    encoder: AudioEncoder,
+    layout: str,
+    *,
+    sample_rate: int | None = None,
+    name_layout: bool = False,
 ) -> tuple[Filter, ...]:
     """What makes sound fit its encoder: a layout and a rate that it takes.
 
     Args:
+        sample_rate: In Hz, as it was asked for.
         name_layout: Name the layout even where it fits: ffmpeg 6.0 cannot pick one behind ``loudnorm``.
     """
     options: dict[str, str] = {}
-    if layout is not None and (name_layout or sound.layout != layout):
+    if name_layout or sound.layout != layout:
         options["channel_layouts"] = layout
-    if encoder.sample_rates and sound.sample_rate not in encoder.sample_rates:
-        options["sample_rates"] = str(_next_rate(sound.sample_rate, encoder.sample_rates))
+    rate = sample_rate or sound.sample_rate
+    if encoder.sample_rates and rate not in encoder.sample_rates:
+        rate = _next_rate(rate, encoder.sample_rates)
+    if rate != sound.sample_rate:
+        options["sample_rates"] = str(rate)
     return (Filter("aformat", tuple(options.items())),) if options else ()
 
 

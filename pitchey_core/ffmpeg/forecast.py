@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitchey_core.ffmpeg.encode import run_ffmpeg
@@ -38,21 +38,21 @@ class Estimate:
 
 
 def estimate(
-    job: JobContext, info: MediaInfo, plan: StreamPlan, encoder: EncoderChoice | None
+    job: JobContext, info: MediaInfo, plans: Sequence[tuple[StreamPlan, EncoderChoice | None]]
 ) -> Estimate | None:
-    """Predict the run of a plan; ``None`` if the play time of the input is unknown.
+    """Predict the one run that makes several outputs; ``None`` if the play time of the input is unknown.
 
-    A plan that encodes is tried on two seconds near the middle of the part, in the job's own work folder.
+    If any of them is encoded, all are tried on two seconds near the middle of the part, in the job's own work folder.
     """
-    wanted = plan.wanted
+    wanted = plans[0][0].wanted
     if info.duration_seconds is None:
         return None
     start = wanted.start or 0.0
     seconds = max(0.0, info.duration_seconds - start)
     if wanted.duration is not None:
         seconds = min(seconds, wanted.duration)
-    if not plan.encodes:
-        size = int(info.bytes * min(1.0, seconds / info.duration_seconds))
+    if not any(plan.encodes for plan, _ in plans):
+        size = int(info.bytes * min(1.0, seconds / info.duration_seconds)) * len(plans)
         return Estimate(
             round(_START_SECONDS + size / _COPY_BYTES_PER_SECOND, 2),
             round(_START_SECONDS + size * _COPY_CPU_PER_BYTE, 2),
@@ -60,18 +60,24 @@ def estimate(
         )
     length = min(_SAMPLE_SECONDS, seconds)
     middle = _from_key_frame(job, info, start, start + (seconds - length) / 2)
-    sample = replace(plan, wanted=replace(wanted, start=middle, duration=length))
-    path: Path = job.workdir / f"sample.{wanted.container.name}"
-    targets = [Target(sample, path, encoder)]
+    targets = [
+        Target(
+            replace(plan, wanted=replace(plan.wanted, start=middle, duration=length)),
+            job.workdir / f"sample-{number}.{plan.wanted.container.name}",
+            encoder,
+        )
+        for number, (plan, encoder) in enumerate(plans)
+    ]
     try:
         stats = run_ffmpeg(
             job,
             build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels),
             duration=length,
         )
-        size = path.stat().st_size
+        size = sum(target.path.stat().st_size for target in targets)
     finally:
-        path.unlink(missing_ok=True)
+        for target in targets:
+            target.path.unlink(missing_ok=True)
     factor = seconds / length if length else 1.0
     return Estimate(
         round(max(0.0, stats.wall_seconds - _START_SECONDS) * factor + _START_SECONDS, 2),
@@ -82,6 +88,8 @@ def estimate(
 
 def _from_key_frame(job: JobContext, info: MediaInfo, low: float, high: float) -> float:
     """The last key frame in a range of times, so that the sample pays for no pictures before it; else ``high``."""
+    if info.main_video is None:
+        return high
     with FrameReader(info, pixels=job.limits.pixels) as reader:
         keys = [key for key in reader.key_times if low <= key <= high]
     return keys[-1] + _PAST_KEY if keys else high

@@ -65,6 +65,7 @@ CODEC_NAMES: Final = {
     "mp3": "MP3",
     "ac3": "AC-3",
     "flac": "FLAC",
+    "pcm_s16le": "PCM",
 }
 
 TEXT_SUBTITLES: Final = frozenset(
@@ -117,6 +118,19 @@ class Container:
     attachments: bool = False
     faststart: bool = False
     variable_rate: bool = True
+
+    @property
+    def picture(self) -> bool:
+        return bool(self.holds_video)
+
+
+def _sound(name: str, muxer: str, demuxer: str, media_type: str, codec: str, *others: str) -> Container:
+    held = frozenset({codec, *others})
+    nothing: frozenset[str] = frozenset()
+    return Container(
+        name, muxer, demuxer, media_type, "", codec,
+        keeps_video=nothing, keeps_audio=held, holds_video=nothing, holds_audio=held,
+    )  # fmt: skip
 
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "opus", "ac3", "eac3", "flac", "alac"})
@@ -207,6 +221,11 @@ CONTAINERS: Final[dict[str, Container]] = {
             holds_audio=frozenset({"mp3", "ac3", "pcm_s16le", "aac"}),
             variable_rate=False,
         ),
+        _sound("m4a", "ipod", "mov", "audio/mp4", "aac", "alac"),
+        _sound("mp3", "mp3", "mp3", "audio/mpeg", "mp3"),
+        _sound("opus", "opus", "ogg", "audio/ogg", "opus"),
+        _sound("flac", "flac", "flac", "audio/flac", "flac"),
+        _sound("wav", "wav", "wav", "audio/wav", "pcm_s16le", "pcm_s24le"),
     )
 }  # fmt: skip
 
@@ -229,8 +248,12 @@ def codec_title(codec: str) -> str:
 
 
 def holders(codec: str) -> list[str]:
-    """Names of the output formats that hold a codec."""
-    return [each.name for each in CONTAINERS.values() if codec in each.holds_video | each.holds_audio]
+    """Names of the video formats that hold a codec."""
+    return [
+        each.name
+        for each in CONTAINERS.values()
+        if each.picture and codec in each.holds_video | each.holds_audio
+    ]
 
 
 def mismatch(codec: str, box: Container, held: frozenset[str]) -> str:

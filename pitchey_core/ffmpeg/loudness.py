@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pitchey_core.errors import ToolFailed
 from pitchey_core.ffmpeg.filters import Filter
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, cut_of, input_options
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
@@ -26,6 +26,8 @@ __all__ = ["LoudnessReport", "loudness_filters", "measure_loudness"]
 # EBU R 128 s1 and common platform advice: peaks at most -1.5 dBTP; a range target that leaves normal material alone.
 _TRUE_PEAK = -1.5
 _RANGE = 11.0
+# loudnorm's own bound up to ffmpeg 5.
+_WIDEST_RANGE = 20.0
 _LOWEST = -70.0
 _SAMPLE_RATE = 48000
 
@@ -51,6 +53,12 @@ class LoudnessReport:
     threshold_lufs: float | None = None
     offset_lu: float | None = None
 
+    def towards(self, target_lufs: float) -> LoudnessReport:
+        """The same measurement for another target."""
+        if target_lufs == self.target_lufs:
+            return self
+        return replace(self, target_lufs=target_lufs, offset_lu=None)
+
 
 def measure_loudness(
     job: JobContext,
@@ -71,9 +79,8 @@ def measure_loudness(
     Raises:
         ToolFailed: ffmpeg could not decode it.
     """
-    options = input_options(
-        info.demuxer, threads=job.threads, pixels=job.limits.pixels, start=start, duration=duration
-    )
+    cut = cut_of(info.demuxer, start, duration)
+    options = input_options(info.demuxer, threads=job.threads, pixels=job.limits.pixels) | cut.input
     settings = f"loudnorm=I={target_lufs:g}:TP={_TRUE_PEAK:g}:LRA={_RANGE:g}:print_format=json"
     done = job.run(
         "ffmpeg",
@@ -82,6 +89,7 @@ def measure_loudness(
             *("-loglevel", "info"),
             *(word for name, value in options.items() for word in (f"-{name}", value)),
             *("-i", file_argument(info.path), "-map", f"0:{stream}", "-af", settings),
+            *(word for name, value in cut.output.items() for word in (f"-{name}", value)),
             *("-vn", "-sn", "-dn", "-f", "null", "-"),
         ],
     )
@@ -117,7 +125,8 @@ def loudness_filters(report: LoudnessReport) -> tuple[Filter, ...]:
     options = {
         "I": report.target_lufs,
         "TP": _TRUE_PEAK,
-        "LRA": _RANGE,
+        # A range wider than the target would make it compress instead of applying one gain.
+        "LRA": min(max(_RANGE, math.ceil(report.measured_range_lu or 0.0)), _WIDEST_RANGE),
         "measured_I": report.measured_lufs,
         "measured_TP": report.measured_peak_dbtp,
         "measured_LRA": report.measured_range_lu,

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-__all__ = ["GLOBAL_OPTIONS", "input_options"]
+from dataclasses import dataclass, field
+
+__all__ = ["GLOBAL_OPTIONS", "Cut", "cut_of", "input_options"]
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-nostats", "-y")
 """Options of every ffmpeg run. ``-y`` is safe: outputs go to fresh staging paths."""
 
 
-def input_options(
-    demuxer: str, *, threads: int, pixels: int, start: float | None = None, duration: float | None = None
-) -> dict[str, str]:
-    """Options before ``-i``: one demuxer, no protocol but files, bounded pictures, and the part to read."""
+# Without an index ffmpeg seeks these by byte position, and may land behind the time that was asked for.
+_WITHOUT_INDEX = frozenset({"mpegts", "mpeg"})
+# Longer than key frames are apart in what cameras and broadcasters write.
+_LEAD_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a part is cut out of an input.
+
+    Attributes:
+        input: Options before ``-i``.
+        output: Options of every output.
+        lead: Seconds between what is read and what is kept.
+    """
+
+    input: dict[str, str] = field(default_factory=dict)
+    output: dict[str, str] = field(default_factory=dict)
+    lead: float = 0.0
+
+
+def cut_of(demuxer: str, start: float | None, duration: float | None) -> Cut:
+    """Cut out ``duration`` seconds from ``start``; either may be ``None``."""
+    length = {} if duration is None else {"t": f"{duration:.6f}"}
+    if not start:
+        return Cut(length)
+    if demuxer not in _WITHOUT_INDEX:
+        return Cut({"ss": f"{start:.6f}", **length})
+    lead = min(start, _LEAD_SECONDS)
+    seek = {"ss": f"{start - lead:.6f}"} if start > lead else {}
+    return Cut(seek, {"ss": f"{lead:.6f}", **length}, lead)
+
+
+def input_options(demuxer: str, *, threads: int, pixels: int) -> dict[str, str]:
+    """Options before ``-i``: one demuxer, no protocol but files, bounded pictures."""
     options = {
         "f": demuxer,
         # Checked against the demuxer of every file that is opened, also by a demuxer itself.
@@ -24,8 +57,4 @@ def input_options(
         options["enable_drefs"] = "0"
     if demuxer == "avi":
         options["fflags"] = "+genpts"
-    if start:
-        options["ss"] = f"{start:.6f}"
-    if duration is not None:
-        options["t"] = f"{duration:.6f}"
     return options

@@ -31,22 +31,22 @@ def plan_streams(
         name: What to call the input in messages.
 
     Raises:
-        InputError: There is no moving picture, or ``copy`` was asked for what the container cannot hold.
+        InputError: What the output is made of is not there (picture or sound), or ``copy`` was asked for what the
+            container cannot hold.
         UsageError: The part to keep lies outside the input.
     """
     shown = name or info.path.name
-    main = info.main_video
-    if main is None or main.video is None:
-        sound = "only sound" if info.of_kind("audio") else "no moving picture"
-        raise InputError(
-            f"{shown!r} holds {sound}; this processor makes video",
-            remedy="give a file with a picture, or convert sound with the media processor",
-        )
-    _check_part(info, wanted, shown)
     warnings: list[str] = []
-    video, video_report = _plan_video(main, info, wanted, can_tone_map, warnings, shown)
-    steps: dict[int, Step] = {main.index: video}
-    reports: dict[int, StreamReport] = {main.index: video_report}
+    steps: dict[int, Step] = {}
+    reports: dict[int, StreamReport] = {}
+    video = None
+    if wanted.picture and wanted.container.picture:
+        main = _picture_of(info, shown)
+        _check_part(info, main, wanted, shown)
+        video, reports[main.index] = _plan_video(main, info, wanted, can_tone_map, warnings, shown)
+        steps[main.index] = video
+    else:
+        _check_part(info, None, wanted, shown)
     keeps_ass = False
     for stream in info.streams:
         if stream.index in reports or stream.kind == "attachment":
@@ -62,6 +62,11 @@ def plan_streams(
         if step is not None:
             steps[stream.index] = step
     kept = list(steps.values())
+    if video is None and not _of(kept, "audio"):
+        raise InputError(
+            f"{shown!r} holds no sound that could be kept",
+            remedy="give a file with sound, or ask for an output with a picture",
+        )
     return StreamPlan(
         wanted=wanted,
         video=video,
@@ -77,10 +82,36 @@ def _of(steps: Iterable[Step], kind: str) -> tuple[Step, ...]:
     return tuple(sorted((s for s in steps if s.source.kind == kind), key=lambda s: s.source.index))
 
 
-def _check_part(info: MediaInfo, wanted: Wanted, name: str) -> None:
-    if wanted.start and info.duration_seconds is not None and wanted.start >= info.duration_seconds:
+def _picture_of(info: MediaInfo, name: str) -> StreamInfo:
+    main = info.main_video
+    if main is None:
+        sound = "only sound" if info.of_kind("audio") else "no moving picture"
+        raise InputError(
+            f"{name!r} holds {sound}; this output needs a picture",
+            remedy="give a file with a picture; the media processor makes outputs of sound alone, too",
+        )
+    if main.video is None:
+        raise _undecodable(main, name)
+    return main
+
+
+def _undecodable(stream: StreamInfo, name: str) -> InputError:
+    return InputError(
+        f"{name!r}: there is no decoder for its video codec {stream.codec!r}",
+        remedy="convert it with the program that made it",
+    )
+
+
+def _check_part(info: MediaInfo, main: StreamInfo | None, wanted: Wanted, name: str) -> None:
+    """A part without a single picture, or without anything, cannot be cut out."""
+    ends = [info.duration_seconds]
+    if main is not None and main.video is not None and main.duration_seconds is not None:
+        late = max(0.0, (main.start_seconds or 0.0) - info.start_seconds)
+        ends.append(late + main.duration_seconds - (0.5 / main.video.fps if main.video.fps else 0.0))
+    end = min((each for each in ends if each is not None), default=None)
+    if wanted.start and end is not None and wanted.start >= end:
         raise UsageError(
-            f"start {wanted.start:g} s lies behind the end of {name!r} ({info.duration_seconds:.2f} s)",
+            f"start {wanted.start:g} s lies behind the end of {name!r} ({end:.2f} s)",
             remedy="choose an earlier start",
         )
 
@@ -111,19 +142,17 @@ def _plan_video(
             ),
         )
     if not stream.decodable:
-        raise InputError(
-            f"{name!r}: there is no decoder for its video codec {stream.codec!r}",
-            remedy="convert it with the program that made it",
-        )
+        raise _undecodable(stream, name)
     if video.hdr and not can_tone_map:
         warnings.append(
             "HDR was not tone-mapped: this ffmpeg has no zscale filter; colours stay HDR at 8 bit"
         )
     changes = picture_changes(video, can_tone_map)
-    filters = video_filters(video, size, max_fps=_fps_cap(stream, wanted), can_tone_map=can_tone_map)
+    cap = _fps_cap(stream, wanted)
+    filters = video_filters(video, size, max_fps=cap, can_tone_map=can_tone_map)
     to = f"{codec_title(codec)} {size[0]}x{size[1]}"
     return (
-        Step(stream, "encode", codec, size=size, filters=filters, bit_rate=wanted.video_bitrate),
+        Step(stream, "encode", codec, size=size, filters=filters, bit_rate=wanted.video_bitrate, max_fps=cap),
         StreamReport.of(stream, "encode", ", ".join([to, *changes]), "; ".join(reasons)),
     )
 
@@ -171,9 +200,31 @@ def _why_encode(stream: StreamInfo, info: MediaInfo, wanted: Wanted, size: tuple
         reasons.append("a quality or bit rate was asked for")
     if not box.variable_rate and info.demuxer != box.demuxer:
         reasons.append(f"{box.name} needs an even frame rate without B-frames")
-    if wanted.force and not reasons:
-        reasons.append("copying it failed")
+    if wanted.max_bitrate is not None and _rate(stream, info) > wanted.max_bitrate:
+        reasons.append(f"more than {wanted.max_bitrate / 1e6:g} Mb/s")
+    if (
+        wanted.profile is not None
+        and stream.codec == "h264"
+        and not _plays_on(stream.profile, wanted.profile)
+    ):
+        reasons.append(f"profile {stream.profile or 'unknown'}, not {wanted.profile}")
+    if wanted.force is not None and not reasons:
+        reasons.append(wanted.force)
     return reasons
+
+
+def _rate(stream: StreamInfo, info: MediaInfo) -> int:
+    """Bits a second of a picture; where a file does not say, those of all of it."""
+    return stream.bit_rate or info.bit_rate or 0
+
+
+# From what every decoder plays to what only some do.
+_PROFILES = ("baseline", "main", "high")
+
+
+def _plays_on(profile: str | None, most: str) -> bool:
+    name = (profile or "").lower().removeprefix("constrained ")
+    return name in _PROFILES and _PROFILES.index(name) <= _PROFILES.index(most)
 
 
 def _why_redraw(video: VideoInfo, size: tuple[int, int]) -> list[str]:

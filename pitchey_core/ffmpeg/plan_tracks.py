@@ -11,18 +11,20 @@ from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
 
 __all__ = ["plan_attachment", "plan_track"]
 
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
-
 
 def plan_track(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
     """The plan for a stream that is neither the main picture nor an attachment."""
     match stream.kind:
+        case "audio" if wanted.track is not None and stream.index != wanted.track:
+            return None, StreamReport.of(stream, "drop", reason="a sound track of its own in another output")
         case "audio":
             return _plan_audio(stream, wanted, name)
         case "subtitle":
             return _plan_subtitle(stream, wanted)
         case "video" if stream.attached_picture:
             return None, StreamReport.of(stream, "drop", reason="a still picture such as cover art")
+        case "video" if not (wanted.picture and wanted.container.picture):
+            return None, StreamReport.of(stream, "drop", reason="this output is sound alone")
         case "video":
             return None, StreamReport.of(
                 stream, "drop", reason="one picture stream per output; another one is the main one"
@@ -59,15 +61,17 @@ def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | N
             stream, "copy", codec_title(stream.codec), "fits as it is"
         )
     encoder = AUDIO_ENCODERS[codec]
-    channels = min(sound.channels, encoder.max_channels)
-    rate = wanted.audio_bitrate or audio_bit_rate(encoder, channels)
-    shown = [codec_title(codec), _LAYOUTS.get(channels, f"{channels} channels")]
-    if rate is not None and not encoder.lossless:
+    layout, channels = encoder.layout_for(sound.channels, sound.layout, wanted.max_channels)
+    rate = audio_bit_rate(encoder, channels, wanted.audio_bitrate)
+    shown = [codec_title(codec), layout]
+    if rate is not None:
         shown.append(f"{rate // 1000} kb/s")
     if channels < sound.channels:
         shown.append(f"mixed down from {sound.channels} channels")
-    filters = audio_filters(sound, encoder, _LAYOUTS.get(channels), name_layout=wanted.loudness is not None)
-    step = Step(stream, "encode", codec, filters=filters, audio=encoder, bit_rate=rate)
+    filters = audio_filters(
+        sound, encoder, layout, sample_rate=wanted.sample_rate, name_layout=wanted.loudness is not None
+    )
+    step = Step(stream, "encode", codec, filters=filters, audio=encoder, bit_rate=rate, layout=layout)
     return step, StreamReport.of(stream, "encode", ", ".join(shown), "; ".join(reasons))
 
 
@@ -77,19 +81,26 @@ def _why_encode_audio(stream: StreamInfo, wanted: Wanted) -> list[str]:
     reasons = []
     if stream.codec not in accepted:
         reasons.append(mismatch(stream.codec, box, box.holds_audio))
+    sound = stream.audio
+    if wanted.max_channels is not None and sound is not None and sound.channels > wanted.max_channels:
+        reasons.append(f"more than {wanted.max_channels} channels")
+    if wanted.sample_rate is not None and sound is not None and sound.sample_rate != wanted.sample_rate:
+        reasons.append(f"{sound.sample_rate} Hz")
     if wanted.loudness is not None:
         reasons.append(f"normalised to {wanted.loudness:g} LUFS")
     if wanted.trimmed and wanted.codec != "copy":
         reasons.append("a part is cut out")
     if wanted.audio_bitrate is not None:
         reasons.append("a bit rate was asked for")
-    if wanted.force and not reasons:
-        reasons.append("copying it failed")
+    if wanted.force is not None and not reasons:
+        reasons.append(wanted.force)
     return reasons
 
 
 def _plan_subtitle(stream: StreamInfo, wanted: Wanted) -> tuple[Step | None, StreamReport]:
     box = wanted.container
+    if not wanted.subtitles:
+        return None, StreamReport.of(stream, "drop", reason="this output keeps no subtitles")
     if stream.codec in box.copies_subtitles:
         return Step(stream, "copy", stream.codec), StreamReport.of(
             stream, "copy", stream.codec, "fits as it is"
@@ -112,6 +123,8 @@ def _plan_subtitle(stream: StreamInfo, wanted: Wanted) -> tuple[Step | None, Str
 
 def plan_attachment(stream: StreamInfo, wanted: Wanted, keeps_ass: bool) -> tuple[Step | None, StreamReport]:
     """The plan for an attachment: fonts go where styled subtitles go."""
+    if wanted.container.attachments and keeps_ass and stream.codec == "unknown":
+        return None, StreamReport.of(stream, "drop", reason="it does not say what it is")
     if wanted.container.attachments and keeps_ass:
         return Step(stream, "copy", stream.codec), StreamReport.of(
             stream, "copy", "attachment", "fonts of the subtitles"

@@ -100,8 +100,7 @@ def _unreadable(name: str, kind: Sniffed, error: av.FFmpegError) -> InputError:
 def _describe(media: InputContainer, path: Path, demuxer: str, limits: Limits, name: str) -> MediaInfo:
     pictures = [s for s in media.streams.video if not _is_attached(s)]
     for stream in pictures:
-        pixels = stream.codec_context.width * stream.codec_context.height
-        if pixels > limits.pixels:
+        if _area(stream) > limits.pixels:
             raise LimitExceeded(
                 f"{name!r} has {stream.codec_context.width}x{stream.codec_context.height} pixels; "
                 f"the limit is {limits.pixels}",
@@ -133,7 +132,9 @@ def _is_attached(stream: Any) -> bool:
 
 
 def _area(stream: Any) -> int:
-    return int(stream.codec_context.width * stream.codec_context.height)
+    """Pixels of a picture; 0 where there is no decoder that could tell."""
+    context = stream.codec_context
+    return 0 if context is None else int(context.width * context.height)
 
 
 def _first_frame(media: InputContainer, stream: Any, name: str) -> Any:
@@ -142,7 +143,7 @@ def _first_frame(media: InputContainer, stream: Any, name: str) -> Any:
     Raises:
         InputError: There is none among the first packets.
     """
-    if not stream.codec_context.codec.is_decoder:
+    if stream.codec_context is None or not stream.codec_context.codec.is_decoder:
         return None
     for seen, packet in enumerate(media.demux(stream)):
         try:
@@ -197,14 +198,15 @@ def _stream_duration(stream: Any) -> float | None:
     known = _seconds(stream.duration, stream.time_base)
     if known is not None and known > 0:
         return known
-    # Matroska keeps the length of each stream as a tag such as 00:01:02.345000000.
+    # Matroska keeps the end of each stream as a tag such as 00:01:02.345000000.
     for key, value in stream.metadata.items():
         if key.upper().startswith("DURATION"):
             try:
                 hours, minutes, seconds = value.split(":")
-                return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+                end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
             except ValueError:
                 return None
+            return max(0.0, end - max(0.0, _seconds(stream.start_time, stream.time_base) or 0.0))
     return None
 
 

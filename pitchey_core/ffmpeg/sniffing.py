@@ -146,7 +146,8 @@ def _annex_b(head: bytes) -> str | None:
     if start is None:
         return None
     first = start[1][0]
-    if first & 0x1F in {7, 9} and not first & 0x80 and first >> 5:
+    # A parameter set is always a reference, an access unit delimiter never.
+    if not first & 0x80 and (first & 0x1F, first >> 5 > 0) in {(7, True), (9, False)}:
         return "h264"
     return "hevc" if first >> 1 in {32, 33, 35} else None
 

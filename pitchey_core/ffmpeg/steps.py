@@ -29,7 +29,16 @@ class Wanted:
         start, duration: The part to keep, in seconds.
         max_fps: Frames a second at most.
         loudness: Integrated loudness to normalise to, in LUFS.
-        force: Encode also what could be copied.
+        picture: False for an output of sound alone, also in a container that could hold more.
+        track: Index of the one sound stream to keep; ``None``: all of them.
+        subtitles: Whether to keep what subtitles the container can hold.
+        max_bitrate: Bits a second that the picture may have: more is not copied, and encoders are capped there.
+        key_seconds: A key frame exactly this often, so that renditions can be switched there.
+        profile: H.264 profile: ``baseline``, ``main`` or ``high``.
+        max_channels: More sound channels are mixed down.
+        sample_rate: Of the sound, in Hz.
+        options: Further options of the muxer.
+        force: Why also that is encoded which could be copied; ``None``: it is copied.
     """
 
     container: Container
@@ -44,7 +53,16 @@ class Wanted:
     duration: float | None = None
     max_fps: float | None = None
     loudness: float | None = None
-    force: bool = False
+    picture: bool = True
+    track: int | None = None
+    subtitles: bool = True
+    max_bitrate: int | None = None
+    key_seconds: float | None = None
+    profile: str | None = None
+    max_channels: int | None = None
+    sample_rate: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    force: str | None = None
 
     @property
     def trimmed(self) -> bool:
@@ -52,7 +70,7 @@ class Wanted:
 
     def forced(self) -> Wanted:
         """The same, with everything encoded that was going to be copied by choice of the planner."""
-        return replace(self, force=True)
+        return replace(self, force="copying it failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,8 @@ class Step:
         codec: What it will be; the same as the source's when copied.
         size: Width and height of an encoded picture.
         filters: What an encoded stream goes through.
+        max_fps: The cap on the frame rate that is among them.
+        layout: Channel layout that encoded sound ends in; ``None``: as it is.
     """
 
     source: StreamInfo
@@ -98,6 +118,8 @@ class Step:
     filters: tuple[Filter, ...] = ()
     audio: AudioEncoder | None = None
     bit_rate: int | None = None
+    max_fps: float | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +127,13 @@ class StreamPlan:
     """The plan for one output.
 
     Attributes:
+        video: ``None`` for an output of sound alone.
         reports: One for each stream of the input, in its order.
         warnings: What the user should know although nothing failed.
     """
 
     wanted: Wanted
-    video: Step
+    video: Step | None
     audio: tuple[Step, ...]
     subtitles: tuple[Step, ...]
     attachments: tuple[Step, ...]
@@ -120,17 +143,26 @@ class StreamPlan:
     @property
     def steps(self) -> tuple[Step, ...]:
         """What is kept, in the order of the output's streams."""
-        return (self.video, *self.audio, *self.subtitles, *self.attachments)
+        return (*self.played, *self.subtitles, *self.attachments)
+
+    @property
+    def played(self) -> tuple[Step, ...]:
+        """Picture and sound."""
+        return self.audio if self.video is None else (self.video, *self.audio)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a picture is encoded."""
+        return self.video is not None and self.video.action == "encode"
 
     @property
     def encodes(self) -> bool:
         """Whether any picture or sound is encoded."""
-        return any(step.action == "encode" for step in (self.video, *self.audio))
+        return any(step.action == "encode" for step in self.played)
 
     @property
     def copies_by_choice(self) -> bool:
         """Whether something is copied that could be encoded instead, should copying fail."""
         asked = self.wanted
-        return (self.video.action == "copy" and asked.codec != "copy") or (
-            asked.audio_codec != "copy" and any(step.action == "copy" for step in self.audio)
-        )
+        picture = self.video is not None and self.video.action == "copy" and asked.codec != "copy"
+        return picture or (asked.audio_codec != "copy" and any(step.action == "copy" for step in self.audio))

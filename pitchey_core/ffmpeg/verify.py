@@ -42,6 +42,7 @@ class Expected:
         frames: Pictures that ffmpeg says it wrote.
         source_frames: Pictures that the input claims, where all of them should arrive.
         frame_seconds: The longest that one picture may be shown at the end.
+        exact: It was cut to the frame, so it may not be longer either.
     """
 
     streams: tuple[tuple[str, str], ...]
@@ -51,6 +52,7 @@ class Expected:
     frames: int | None = None
     source_frames: int | None = None
     frame_seconds: float = 0.0
+    exact: bool = False
 
     @classmethod
     def of(cls, info: MediaInfo, plan: StreamPlan, *, frames: int | None = None) -> Expected:
@@ -60,22 +62,34 @@ class Expected:
             info: The input, as its headers claim or as its packets show.
             frames: The number of pictures that ffmpeg reported.
         """
-        wanted, video = plan.wanted, info.streams[plan.video.source.index]
-        details = video.video
+        wanted = plan.wanted
+        video = info.streams[plan.video.source.index] if plan.video is not None else None
+        details = video.video if video is not None else None
         whole = not wanted.trimmed
-        lengths = [info.streams[step.source.index].duration_seconds for step in (plan.video, *plan.audio)]
+        lengths = [_end(info, step.source.index) for step in plan.played]
         known = [length for length in lengths if length is not None]
         # The file's own play time counts streams that are not kept, so it stands in only where it has to.
         seconds = max(known) if len(known) == len(lengths) else info.duration_seconds
         return cls(
             streams=tuple((s.source.kind, s.codec) for s in plan.steps if s.source.kind in _KINDS),
-            size=plan.video.size,
+            size=plan.video.size if plan.video is not None else None,
             seconds=_part(seconds, plan),
-            video_seconds=_part(video.duration_seconds, plan),
+            video_seconds=_part(video.duration_seconds, plan) if video is not None else None,
             frames=frames,
             source_frames=details.frames if details and whole and wanted.max_fps is None else None,
             frame_seconds=2 / details.fps if details and details.fps else 0.0,
+            exact=wanted.trimmed
+            and wanted.duration is not None
+            and all(s.action == "encode" for s in plan.played),
         )
+
+
+def _end(info: MediaInfo, index: int) -> float | None:
+    """Where a stream ends, counted from the start of the file: one that starts late ends later than it is long."""
+    stream = info.streams[index]
+    if stream.duration_seconds is None:
+        return None
+    return stream.duration_seconds + max(0.0, (stream.start_seconds or 0.0) - info.start_seconds)
 
 
 def _part(seconds: float | None, plan: StreamPlan) -> float | None:
@@ -169,24 +183,36 @@ def _compare(
     for (kind, have), (_, want) in zip(found, expected.streams, strict=True):
         if have != want:
             problems.append(f"its {kind} stream is {have} instead of {want}")
-    video: Any = media.streams.video[0]
-    size = (video.codec_context.width, video.codec_context.height)
-    if expected.size is not None and size != expected.size:
-        problems.append(
-            f"its picture is {size[0]}x{size[1]} instead of {expected.size[0]}x{expected.size[1]}"
-        )
+    if expected.size is not None:
+        video: Any = media.streams.video[0]
+        size = (video.codec_context.width, video.codec_context.height)
+        if size != expected.size:
+            problems.append(
+                f"its picture is {size[0]}x{size[1]} instead of {expected.size[0]}x{expected.size[1]}"
+            )
     problems += [f"{count.zeroed} of its pictures are zeros" for count in kept if count.zeroed]
     problems += [
-        f"its {count.kind} stream is empty" for count in kept if count.kind == "video" and not count.packets
+        f"its {count.kind} stream is empty"
+        for number, count in enumerate(kept)
+        if number == 0 and count.kind in {"video", "audio"} and not count.packets
     ]
-    picture = kept[0]
-    if expected.frames is not None and picture.packets != expected.frames:
+    picture = next((count for count in kept if count.kind == "video"), None)
+    if picture is not None and expected.frames is not None and picture.packets != expected.frames:
         problems.append(f"it holds {picture.packets} pictures, but {expected.frames} were written")
+    whole = play_time(kept)
+    if (
+        expected.exact
+        and expected.seconds is not None
+        and whole > expected.seconds + _tolerance(expected.seconds, expected.frame_seconds)
+    ):
+        problems.append(f"it plays {whole:.2f} s, but {expected.seconds:.2f} s were cut out")
     short = False
     for found_seconds, seconds, what in (
-        (play_time(kept), expected.seconds, "it"),
-        (picture.seconds, expected.video_seconds, "its picture"),
+        (whole, expected.seconds, "it"),
+        (picture.seconds if picture is not None else None, expected.video_seconds, "its picture"),
     ):
+        if found_seconds is None:
+            continue
         if seconds is not None and found_seconds < seconds - _tolerance(seconds, expected.frame_seconds):
             problems.append(f"{what} ends after {found_seconds:.2f} s instead of {seconds:.2f} s")
             short = True

@@ -233,6 +233,73 @@ class Samples:
         return out
 
     @_cached
+    def dubbed(self) -> Path:
+        """Two tracks of AC-3 5.1(side); the second one is the default and has a title."""
+        out = self._out("dubbed.mkv")
+        tracks = ("-filter_complex", "[1]asplit[p][q];[p]aformat=channel_layouts=5.1(side)[a];"
+                  "[q]aformat=channel_layouts=5.1(side)[b]")  # fmt: skip
+        ffmpeg(
+            *_picture(2), *_tone(2), *tracks, *("-map", "0", "-map", "[a]", "-map", "[b]", *_X264, "-c:a", "ac3"),
+            *("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fra"),
+            *("-metadata:s:a:1", "title=Version française", "-disposition:a:0", "0", "-disposition:a:1", "default"),
+            out,
+        )  # fmt: skip
+        return out
+
+    @_cached
+    def front_and_centre(self) -> Path:
+        """Sound of three channels, 3.0."""
+        out = self._out("three.mkv")
+        ffmpeg(*_picture(1), *_tone(1), "-af", "aformat=channel_layouts=3.0", *_X264, "-c:a", "flac", out)
+        return out
+
+    @_cached
+    def undecodable(self) -> Path:
+        """An mp4 whose picture is in a codec that nobody knows."""
+        out = self._out("undecodable.mp4")
+        out.write_bytes(self.plain().read_bytes().replace(b"avc1", b"zzz1"))
+        return out
+
+    @_cached
+    def long_gop_stream(self, suffix: str) -> Path:
+        """Colours, one each second, with a key frame in eight seconds, in a format without an index."""
+        out = self._out(f"long-gop.{suffix}")
+        codec = ["-c:v", "mpeg2video", "-q:v", "4"] if suffix == "mpg" else _X264
+        keys = ["-g", "200", "-sc_threshold", "0" if suffix == "ts" else "1000000000", "-bf", "0"]
+        ffmpeg(
+            "-i",
+            self.colours(20),
+            *_tone(20),
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            *codec,
+            *keys,
+            "-c:a",
+            "mp2",
+            out,
+        )
+        return out
+
+    @_cached
+    def short_picture(self) -> Path:
+        """A second of picture, three of sound."""
+        out = self._out("short-picture.mp4")
+        ffmpeg(*_picture(1), *_tone(3), *_X264, *_AAC, out)
+        return out
+
+    @_cached
+    def raw_h264(self) -> Path:
+        """As a transport stream carries it, with access unit delimiters."""
+        out = self._out("raw.h264")
+        ffmpeg(
+            *("-i", self.plain(), "-map", "0:v", "-c", "copy"),
+            *("-bsf:v", "h264_mp4toannexb,h264_metadata=aud=insert", out),
+        )  # fmt: skip
+        return out
+
+    @_cached
     def webm(self) -> Path:
         out = self._out("small.webm")
         ffmpeg(

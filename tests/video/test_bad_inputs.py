@@ -270,3 +270,8 @@ def test_copy_into_a_container_that_cannot_hold_it(bench: JobBench, samples: Sam
     with pytest.raises(InputError, match="cannot be copied into webm") as caught:
         bench.run(samples.plain(), codec="copy", output_format="webm")
     assert "mkv" in (caught.value.remedy or "")
+
+
+def test_a_codec_without_decoder(bench: JobBench, samples: Samples) -> None:
+    with pytest.raises(InputError, match="no decoder for its video codec"):
+        bench.run(samples.undecodable())

@@ -11,7 +11,7 @@ from media_samples import Samples, ffmpeg
 from video_jobs import JobBench
 
 from pitchey_core.errors import Cancelled, ToolFailed, ToolMissing
-from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS, encoder_options
+from pitchey_core.ffmpeg.encoders import AUDIO_ENCODERS, VIDEO_ENCODERS, encoder_options
 from pitchey_core.ffmpeg.formats import CONTAINERS
 from pitchey_core.ffmpeg.naming import portable_stem, stem_of
 from pitchey_core.ffmpeg.probing import probe
@@ -93,7 +93,7 @@ def test_a_bad_output_is_not_published(
     bench: JobBench, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ffmpeg says that all is well, but the disk kept only a part of it."""
-    import pitchey_video.processor as module
+    import pitchey_core.ffmpeg.transcode as module
 
     real = module.run_ffmpeg
 
@@ -111,7 +111,7 @@ def test_a_bad_output_is_not_published(
 def test_copying_that_fails_becomes_an_encode(
     bench: JobBench, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pitchey_video.processor as module
+    import pitchey_core.ffmpeg.transcode as module
 
     real = module.run_ffmpeg
 
@@ -220,7 +220,8 @@ def test_every_encoder_has_settings_for_every_speed() -> None:
                 )
                 assert options["crf"] == str(encoder.quality)
     for box in CONTAINERS.values():
-        assert box.video in VIDEO_ENCODERS
+        assert box.video in VIDEO_ENCODERS or not box.picture
+        assert box.audio in AUDIO_ENCODERS
         assert box.keeps_video <= box.holds_video
         assert box.keeps_audio <= box.holds_audio
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from media_checks import colour_at, frame_times, picture_of, streams_of, video_of
+from media_checks import colour_at, frame_times, info_of, picture_of, streams_of, video_of
 from media_samples import Samples
+from PIL import Image
 from video_jobs import Finished, JobBench
+
+from pitchey_core.errors import UsageError
 
 FAST = {"speed": "ultrafast"}
 
@@ -194,3 +197,23 @@ def test_forced_copy_starts_at_a_key_frame(bench: JobBench, samples: Samples) ->
     done = bench.run(samples.plain(), codec="copy", audio_codec="copy", start=1.2, duration=1.0)
     assert done.facts.streams[0].action == "copy"
     assert any("key frame" in words for words in done.facts.warnings)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg", "mp4"])
+def test_a_cut_starts_where_it_was_asked_to(bench: JobBench, samples: Samples, suffix: str) -> None:
+    source = samples.colours(20) if suffix == "mp4" else samples.long_gop_stream(suffix)
+    done = bench.run(source, start=3.0, duration=4.0, sprite=True, crf=30, **FAST)
+    assert info_of(done.video).duration_seconds == pytest.approx(4.0, abs=0.2)
+    seen = [colour_at(picture_of(done.video, second + 0.5), 0.1, 0.1) for second in range(4)]
+    assert seen == ["yellow", "magenta", "cyan", "white"]
+    with Image.open(done.files[done.facts.sprite.image]) as sheet:
+        assert colour_at(sheet, 0.02, 0.1) == "yellow"
+
+
+def test_a_start_behind_the_last_picture(bench: JobBench, samples: Samples) -> None:
+    with pytest.raises(UsageError, match="lies behind the end"):
+        bench.run(samples.short_picture(), start=1.5)
+
+
+def test_raw_h264_with_delimiters(bench: JobBench, samples: Samples) -> None:
+    assert video_of(bench.run(samples.raw_h264(), **FAST).video).width == 320

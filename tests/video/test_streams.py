@@ -75,6 +75,33 @@ def test_no_sound(bench: JobBench, samples: Samples) -> None:
     assert [r.action for r in done.facts.streams] == ["copy", "drop"]
 
 
+@pytest.mark.parametrize("fields", [{}, {"loudness": -20}])
+def test_tracks_keep_their_names_through_filters(
+    bench: JobBench, samples: Samples, fields: dict[str, float]
+) -> None:
+    done = bench.run(samples.dubbed(), output_format="mkv", audio_codec="aac", **fields)
+    tracks = streams_of(done.video, "audio")
+    assert [(s.codec, s.language, s.title, s.default) for s in tracks] == [
+        ("aac", "eng", None, False),
+        ("aac", "fra", "Version française", True),
+    ]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("webm", "opus"), ("mp4", "aac")])
+def test_three_channels_stay_what_they_are(
+    bench: JobBench, samples: Samples, suffix: str, codec: str
+) -> None:
+    done = bench.run(samples.front_and_centre(), output_format=suffix, audio_codec=codec, crf=40, **FAST)
+    (track,) = streams_of(done.video, "audio")
+    assert track.audio is not None
+    assert (track.codec, track.audio.layout) == (codec, "3.0")
+
+
+def test_a_bit_rate_that_no_encoder_takes_is_brought_into_range(bench: JobBench, samples: Samples) -> None:
+    done = bench.run(samples.plain(), output_format="webm", audio_bitrate=1_000_000, crf=50, **FAST)
+    assert done.facts.streams[1].to == "Opus, mono, 256 kb/s"
+
+
 def test_trim_moves_subtitles_along(bench: JobBench, samples: Samples) -> None:
     done = bench.run(samples.everything(), output_format="mkv", start=0.4, **FAST)
     with av.open(str(done.video)) as media:
