@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from pitchey_core.resources import Limits
 from pitchey_core.storage import FetchPolicy, Stage, fetch
 
 if TYPE_CHECKING:
+    from pitchey_core.hooks import CatalogEntry
+    from pitchey_core.registry import Registry
     from pitchey_core.tools import ToolTable
 
 __all__ = ["AsyncJobContext", "Execute", "JobContext", "Progress"]
@@ -55,7 +58,7 @@ class JobContext:
         self,
         order: JobOrder,
         *,
-        tools: Callable[[], ToolTable],
+        registry: Callable[[], Registry],
         report: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
         log: logging.Logger | None = None,
@@ -70,7 +73,7 @@ class JobContext:
         self.children_cpu_us = 0
         self.children_peak_bytes = 0
         self._order = order
-        self._tools = tools
+        self._registry = registry
         self._report = report
         self._cancelled = cancelled or (lambda: False)
         self._reported_at = 0.0
@@ -100,17 +103,22 @@ class JobContext:
         Args:
             fraction: Done so far, 0 to 1; ``None`` if that cannot be told.
             message: What is going on, in a few words.
-            figures: Further numbers, for example ``fps``, ``speed`` and ``eta_seconds``.
+            figures: Further numbers, for example ``fps``, ``speed`` and ``eta_seconds``; what is not finite is left
+                out.
 
         Raises:
             Cancelled: The job was cancelled.
+            TypeError, ValueError: The fraction or a figure is no number.
         """
         self.check()
+        done = _finite(fraction)
+        numbers = {name: each for name, value in figures.items() if (each := _finite(value)) is not None}
         now = time.monotonic()
         if self._report is None or (now - self._reported_at < _PROGRESS_INTERVAL and fraction not in {0, 1}):
             return
         self._reported_at = now
-        self._report(None if fraction is None else min(max(fraction, 0.0), 1.0), message, figures)
+        words = None if message is None else str(message)
+        self._report(None if done is None else min(max(done, 0.0), 1.0), words, numbers)
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -210,7 +218,17 @@ class JobContext:
         Raises:
             ToolMissing: It is not on this host; the remedy installs it.
         """
-        return self._tools().path(name)
+        return self._tools.path(name)
+
+    @cached_property
+    def _tools(self) -> ToolTable:
+        from pitchey_core.tools import ToolTable
+
+        return ToolTable(self._registry().tools, self._order.tools)
+
+    def catalog(self, kind: str) -> Mapping[str, CatalogEntry]:
+        """What the installed plugins offer of a kind, by name: presets, models. Load one with ``load_target``."""
+        return {name: each.spec for name, each in self._registry().catalog(kind).items()}
 
     def run(
         self,
@@ -303,6 +321,11 @@ class AsyncJobContext:
     ) -> Any:
         """See :meth:`JobContext.isolate`."""
         return await _in_thread(partial(self._job.isolate, function, *args, limits=limits))
+
+
+def _finite(value: float | None) -> float | None:
+    number = None if value is None else float(value)
+    return number if number is not None and math.isfinite(number) else None
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

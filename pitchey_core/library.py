@@ -136,9 +136,8 @@ async def _in_slot(host: Host, order: JobOrder, on_progress: ProgressCallback | 
 def _in_process(registry: Registry, order: JobOrder, on_progress: ProgressCallback | None) -> Outcome:
     from pitchey_core.context import JobContext
     from pitchey_core.slots.attempt import attempt
-    from pitchey_core.tools import ToolTable
 
-    job = JobContext(order, tools=lambda: ToolTable(registry.tools, order.tools), report=on_progress)
+    job = JobContext(order, registry=lambda: registry, report=on_progress)
     done = attempt(order, registry.processor(order.spec.name), job)
     return Outcome(order, done.facts, done.manifest, done.usage, done.error, None)
 
@@ -161,7 +160,6 @@ def plan(
     from pitchey_core.errors import UsageError
     from pitchey_core.pricing import Usage, format_usd
     from pitchey_core.processor import PlanningProcessor
-    from pitchey_core.tools import ToolTable
 
     registry = registry or Registry.load()
     host = Host.from_settings(registry)
@@ -173,7 +171,7 @@ def plan(
         order = host.order(
             processor, {**(payload or {}), **fields}, job_id=str(uuid.uuid4()), base_dir=base, output=output
         )
-        job = JobContext(order, tools=lambda: ToolTable(registry.tools, order.tools))
+        job = JobContext(order, registry=lambda: registry)
         planned = planner.plan(parse_payload(planner.payload_model, order.payload), job)
     finally:
         shutil.rmtree(base, ignore_errors=True)

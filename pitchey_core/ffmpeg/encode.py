@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,18 +97,22 @@ def run_ffmpeg(
     *,
     duration: float | None = None,
     report: Callable[[float | None, dict[str, float]], None] | None = None,
+    cwd: Path | None = None,
 ) -> EncodeStats:
     """Run ffmpeg with arguments from :func:`~pitchey_core.ffmpeg.graph.build_arguments`.
 
     Args:
         duration: Play time that will be written, in seconds, for the progress.
         report: See :class:`ProgressParser`.
+        cwd: Folder to run in; default: the job's work folder.
 
     Raises:
         ToolFailed, LimitExceeded, Cancelled, OutOfSpace: As for ``job.run``.
     """
     parser = ProgressParser(duration, report)
-    done = job.run("ffmpeg", ["-progress", "pipe:1", *arguments], on_stdout=parser.feed)
+    done = job.run(
+        "ffmpeg", ["-progress", "pipe:1", *arguments], on_stdout=parser.feed, cwd=cwd or job.workdir
+    )
     frames = parser.number("frame")
     return EncodeStats(
         frames=None if frames is None else int(frames),

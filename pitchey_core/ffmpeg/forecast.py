@@ -71,7 +71,9 @@ def estimate(
     try:
         stats = run_ffmpeg(
             job,
-            build_arguments(info, targets, threads=job.threads, pixels=job.limits.pixels),
+            build_arguments(
+                info, targets, threads=job.threads, pixels=job.limits.pixels, start=middle, duration=length
+            ),
             duration=length,
         )
         size = sum(target.path.stat().st_size for target in targets)

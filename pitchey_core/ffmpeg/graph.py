@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ffmpeg
 
@@ -22,7 +22,7 @@ from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, Cut, cut_of, input_optio
 from pitchey_core.ffmpeg.renditions import Target, apply, draw_pictures
 from pitchey_core.ffmpeg.steps import Step, StreamPlan
 
-__all__ = ["Tap", "Target", "build_arguments", "sheet_tap"]
+__all__ = ["ONE_PICTURE", "Tap", "Target", "build_arguments", "sheet_tap"]
 
 _INPUT = "pitchey-input"
 _OUTPUT = "pitchey-output-"
@@ -37,6 +37,7 @@ class Tap:
     """Another output, drawn from a picture or a sound on its way: a sprite sheet, an animation, a waveform.
 
     Attributes:
+        name: What messages and results call it.
         path: Where to write it.
         step: The stream that it is drawn from; a picture comes with this step's filters, or from any rendition that
             is at least as large.
@@ -44,10 +45,15 @@ class Tap:
         options: Of the output.
     """
 
+    name: str
     path: Path
     step: Step
     draw: Callable[[Any], Any]
     options: Mapping[str, str]
+
+
+ONE_PICTURE: Final = {"f": "image2", "c:v": "png", "frames:v": "1", "update": "1"}
+"""Options of an output that is one PNG."""
 
 
 def sheet_tap(
@@ -67,11 +73,18 @@ def sheet_tap(
         tiles = frames.filter("scale", w=str(tile[0]), h=str(tile[1]), flags="bicubic")
         return tiles.filter("tile", layout=f"{columns}x{rows}").filter("format", pix_fmts="rgb24")
 
-    return Tap(path, step, draw, {"f": "image2", "c:v": "png", "frames:v": "1", "update": "1"})
+    return Tap("sprite sheet", path, step, draw, ONE_PICTURE)
 
 
 def build_arguments(
-    info: MediaInfo, targets: Sequence[Target], *, threads: int, pixels: int, taps: Sequence[Tap] = ()
+    info: MediaInfo,
+    targets: Sequence[Target],
+    *,
+    threads: int,
+    pixels: int,
+    taps: Sequence[Tap] = (),
+    start: float | None = None,
+    duration: float | None = None,
 ) -> list[str]:
     """The arguments of the one ffmpeg run that makes every target.
 
@@ -81,16 +94,16 @@ def build_arguments(
         threads: Threads for each of decoder, filters and encoders.
         pixels: Pictures with more pixels are refused.
         taps: Further outputs.
+        start, duration: The part of the input to read, in seconds.
     """
-    wanted = targets[0].plan.wanted
-    cut = cut_of(info.demuxer, wanted.start, wanted.duration)
+    cut = cut_of(info.demuxer, start, duration)
     source = ffmpeg.input(_INPUT, **input_options(info.demuxer, threads=threads, pixels=pixels), **cut.input)
     pictures = draw_pictures(source, targets, [tap.step for tap in taps])
     names = {_INPUT: file_argument(info.path)}
     outputs = []
     for number, target in enumerate(targets):
         mark = f"{_OUTPUT}{number}"
-        names[mark] = file_argument(target.path)
+        names[mark] = target.argument
         streams = [_stream(source, target, step, pictures[number]) for step in target.plan.steps]
         outputs.append(ffmpeg.output(*streams, mark, **cut.output, **_output_options(info, target, threads)))
     for number, tap in enumerate(taps, len(targets)):

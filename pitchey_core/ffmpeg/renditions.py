@@ -10,6 +10,7 @@ from typing import Any
 from pitchey_core.ffmpeg.filters import Filter, smaller
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.loudness import LoudnessReport
+from pitchey_core.ffmpeg.naming import file_argument
 from pitchey_core.ffmpeg.steps import Step, StreamPlan
 
 __all__ = ["Target", "apply", "draw_pictures"]
@@ -21,6 +22,7 @@ class Target:
 
     Attributes:
         encoder: Needed where the plan encodes the picture.
+        playlist: Name of the HLS playlist to write beside it, relative to the folder that ffmpeg runs in.
         loudness: Measured sound, by index of the input stream, that is to be normalised.
     """
 
@@ -28,6 +30,12 @@ class Target:
     path: Path
     encoder: EncoderChoice | None = None
     loudness: Mapping[int, LoudnessReport] = field(default_factory=dict)
+    playlist: str | None = None
+
+    @property
+    def argument(self) -> str:
+        """What ffmpeg is told to write: its HLS muxer takes a playlist, and sees patterns in any longer name."""
+        return file_argument(self.path) if self.playlist is None else self.playlist
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from pitchey_core.ffmpeg.verify import Expected, Verification, early_end, verify
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
 
-__all__ = ["Rendered", "Rendition", "Transcoder"]
+__all__ = ["Rendered", "Renders", "Rendition", "Transcoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Rendition:
         path: Where to write it.
         hardware: ``off``, ``auto`` or a family of hardware encoders.
         full_verify: Decode all of it before it is trusted.
+        playlist: See :class:`~pitchey_core.ffmpeg.renditions.Target`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Rendition:
     path: Path
     hardware: str = "off"
     full_verify: bool = False
+    playlist: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,19 @@ class _Try:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Renders:
+    """What became of everything that was wanted.
+
+    Attributes:
+        outputs: By name of the rendition.
+        taps: By name of the tap: why it is missing, or ``None``.
+    """
+
+    outputs: dict[str, Rendered | PitcheyError]
+    taps: dict[str, PitcheyError | None]
+
+
 Progress = Callable[[float | None, dict[str, float]], None]
 MakeTaps = Callable[[Sequence[StreamPlan]], Sequence[Tap]]
 
@@ -88,6 +103,8 @@ class Transcoder:
 
     Attributes:
         name: What to call the input in messages.
+        start, duration: The part to work on, in seconds; every rendition's ``wanted`` says the same.
+        folder: Where ffmpeg runs; names of playlists are relative to it.
         timings: Seconds of wall time by step, and ``encode_cpu`` in CPU seconds.
         loudness: What was measured, by index of the stream.
     """
@@ -95,6 +112,9 @@ class Transcoder:
     job: JobContext
     info: MediaInfo
     name: str
+    start: float | None = None
+    duration: float | None = None
+    folder: Path | None = None
     timings: dict[str, float] = field(default_factory=dict)
     loudness: dict[int, LoudnessReport] = field(default_factory=dict)
 
@@ -104,6 +124,13 @@ class Transcoder:
         started = time.monotonic()
         yield
         self.timings[step] = round(self.timings.get(step, 0.0) + time.monotonic() - started, 4)
+
+    @property
+    def seconds(self) -> float | None:
+        """Play time of the part; ``None`` if the input does not say."""
+        whole = self.info.duration_seconds
+        left = None if whole is None else max(0.0, whole - (self.start or 0.0))
+        return left if self.duration is None or left is None else min(left, self.duration)
 
     # -- before -------------------------------------------------------------------------------------------------
 
@@ -132,45 +159,55 @@ class Transcoder:
 
     def render(
         self, renditions: Sequence[Rendition], *, progress: Progress, taps: MakeTaps = _no_taps
-    ) -> dict[str, Rendered | PitcheyError]:
-        """Make every rendition from one decode of the input. One that fails does not take the others with it.
+    ) -> Renders:
+        """Make every rendition and tap from one decode of the input. One that fails does not take others with it.
 
         Args:
             progress: Takes the fraction of the encode, and its figures.
-            taps: Called before each run with the plans in it, for further outputs of that run.
-
-        Returns:
-            By name of the rendition, what became of it.
+            taps: Called once with the plans that can be made, for further outputs of the run.
 
         Raises:
             Cancelled, LimitExceeded, OutOfSpace, ToolMissing: What no output can get past.
         """
-        results: dict[str, Rendered | PitcheyError] = {}
+        outputs: dict[str, Rendered | PitcheyError] = {}
         tries: list[_Try] = []
         for rendition in renditions:
             try:
                 plan = self.plan(rendition.wanted)
                 tries.append(_Try(rendition, plan, self.encoder(plan, rendition.hardware)))
             except (InputError, ToolFailed) as error:
-                results[rendition.name] = error
-        if len(tries) > 1:
+                outputs[rendition.name] = error
+        tapped = list(taps([each.plan for each in tries]))
+        tap_results: dict[str, PitcheyError | None] = {}
+        if len(tries) + len(tapped) > 1:
             try:
-                done = self._run(tries, progress, taps)
+                done = self._run(tries, progress, tapped)
             except ToolFailed as failure:
                 self.job.log.warning("together they fail, so each is made alone: %s", failure)
             else:
-                results |= done
+                outputs |= done
                 tries = [each for each in tries if isinstance(done[each.rendition.name], ToolFailed)]
+                tap_results = {tap.name: None for tap in tapped}
         for each in tries:
-            results[each.rendition.name] = self._alone(each, progress, taps)
-        return {rendition.name: results[rendition.name] for rendition in renditions}
+            outputs[each.rendition.name] = self._alone(each, progress)
+        for tap in tapped:
+            if tap.name not in tap_results:
+                tap_results[tap.name] = self._tap_alone(tap, progress)
+        return Renders({rendition.name: outputs[rendition.name] for rendition in renditions}, tap_results)
 
-    def _alone(self, first: _Try, progress: Progress, taps: MakeTaps) -> Rendered | PitcheyError:
+    def _tap_alone(self, tap: Tap, progress: Progress) -> PitcheyError | None:
+        try:
+            self._run([], progress, [tap])
+        except ToolFailed as failure:
+            return failure
+        return None
+
+    def _alone(self, first: _Try, progress: Progress) -> Rendered | PitcheyError:
         """Make one output; falls back from hardware to software, and from copying to encoding."""
         current, forced = first, False
         while True:
             try:
-                outcome = self._run([current], progress, taps)[current.rendition.name]
+                outcome = self._run([current], progress)[current.rendition.name]
             except ToolFailed as failure:
                 outcome = failure
             if not isinstance(outcome, ToolFailed):
@@ -192,7 +229,7 @@ class Transcoder:
             current.rendition.path.unlink(missing_ok=True)
 
     def _run(
-        self, tries: Sequence[_Try], progress: Progress, taps: MakeTaps
+        self, tries: Sequence[_Try], progress: Progress, taps: Sequence[Tap] = ()
     ) -> dict[str, Rendered | PitcheyError]:
         """One run of ffmpeg, and the verification of what it wrote.
 
@@ -200,9 +237,15 @@ class Transcoder:
             ToolFailed: ffmpeg failed.
         """
         targets = [
-            Target(each.plan, each.rendition.path, each.encoder, self._measured(each.plan)) for each in tries
+            Target(
+                each.plan,
+                each.rendition.path,
+                each.encoder,
+                self._measured(each.plan),
+                each.rendition.playlist,
+            )
+            for each in tries
         ]
-        expected = Expected.of(self.info, tries[0].plan)
         with self.timed("encode"):
             stats = run_ffmpeg(
                 self.job,
@@ -211,10 +254,13 @@ class Transcoder:
                     targets,
                     threads=self.job.threads,
                     pixels=self.job.limits.pixels,
-                    taps=taps([each.plan for each in tries]),
+                    taps=taps,
+                    start=self.start,
+                    duration=self.duration,
                 ),
-                duration=expected.seconds,
+                duration=self.seconds,
                 report=progress,
+                cwd=self.folder,
             )
         self.timings["encode_cpu"] = round(self.timings.get("encode_cpu", 0.0) + stats.cpu_seconds, 4)
         results: dict[str, Rendered | PitcheyError] = {}

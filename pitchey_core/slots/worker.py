@@ -24,7 +24,6 @@ from pitchey_core.processor import AnyProcessor
 from pitchey_core.registry import Registry, load_processor
 from pitchey_core.slots.attempt import Attempted, attempt, attempt_batch
 from pitchey_core.slots.protocol import FrameReader, encode
-from pitchey_core.tools import ToolTable
 
 __all__ = ["serve"]
 
@@ -113,15 +112,15 @@ class _Server:
     def context(self, order: JobOrder) -> JobContext:
         return JobContext(
             order,
-            tools=lambda: self.tools(order),
+            registry=self.installed,
             report=partial(self.report, order.key),
             cancelled=lambda: order.key in self.cancelled,
         )
 
-    def tools(self, order: JobOrder) -> ToolTable:
+    def installed(self) -> Registry:
         if self.registry is None:
             self.registry = Registry.load()
-        return ToolTable(self.registry.tools, order.tools)
+        return self.registry
 
     def report(self, key: str, fraction: float | None, message: str | None, figures: dict[str, Any]) -> None:
         self.send(

@@ -14,7 +14,6 @@ from pitchey_core.order import JobOrder
 from pitchey_core.registry import Registry
 from pitchey_core.resources import GIB, Limits
 from pitchey_core.storage import Artifact, FetchPolicy, publish, to_url
-from pitchey_core.tools import ToolTable
 
 __all__ = ["ProgressLog", "make_job", "publish_job"]
 
@@ -104,8 +103,8 @@ def make_job(
         fetch_policy=(policy or FetchPolicy()).as_record(),
         options=dict(options or {}),
     )
-    table = ToolTable(registry.tools, order.tools)
-    return JobContext(order, tools=lambda: table, report=report, cancelled=cancelled)
+    installed = registry
+    return JobContext(order, registry=lambda: installed, report=report, cancelled=cancelled)
 
 
 def _specification(registry: Registry, name: str) -> ProcessorSpec:

@@ -18,7 +18,7 @@ from pitchey_core.ffmpeg.pictures import Pictures, take_pictures
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.sprite import SpriteLayout, sprite_layout
 from pitchey_core.ffmpeg.steps import StreamPlan
-from pitchey_core.ffmpeg.transcode import Rendered, Rendition, Transcoder
+from pitchey_core.ffmpeg.transcode import Rendered, Renders, Rendition, Transcoder
 from pitchey_core.ffmpeg.verify import Expected
 from pitchey_core.processor import Plan, PlanningProcessor, PlanStep
 from pitchey_video.facts import VideoFacts
@@ -44,10 +44,11 @@ class _Sheet:
     layout: SpriteLayout | None = field(default=None)
 
     def taps(self, plans: Sequence[StreamPlan]) -> list[Tap]:
-        (plan,) = plans
-        self.layout = None
+        plan = next(iter(plans), None)
+        if not self.wanted or plan is None or plan.video is None or plan.video.size is None:
+            return []
         expected = Expected.of(self.info, plan)
-        if not self.wanted or plan.video is None or plan.video.size is None or not expected.seconds:
+        if not expected.seconds:
             return []
         layout = self.layout = sprite_layout(expected.video_seconds or expected.seconds, plan.video.size)
         tile = (layout.width, layout.height)
@@ -62,9 +63,10 @@ class _Sheet:
             )
         ]
 
-    @property
-    def drawn(self) -> tuple[SpriteLayout, Path] | None:
-        return None if self.layout is None else (self.layout, self.path)
+    def drawn(self, renders: Renders) -> tuple[SpriteLayout, Path] | None:
+        """The sheet, if the encode has drawn it."""
+        missing = any(error is not None for error in renders.taps.values())
+        return None if self.layout is None or missing else (self.layout, self.path)
 
 
 class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
@@ -86,19 +88,20 @@ class VideoProcessor(PlanningProcessor[VideoPayload, VideoFacts]):
         name = shown_name(payload.input_url)
         probing = time.monotonic()
         info = probe(path, limits=job.limits, name=name)
-        work = Transcoder(job, info, name)
+        work = Transcoder(job, info, name, payload.start, payload.duration)
         work.timings["probe"] = round(time.monotonic() - probing, 4)
         sheet = _Sheet(info, job.workdir / "sheet.png", payload.sprite)
         rendition = Rendition(
             outputs.name, payload.wanted(), outputs.video, payload.hardware, payload.full_verify
         )
-        done = work.render([rendition], progress=_encoding(job), taps=sheet.taps)[rendition.name]
+        renders = work.render([rendition], progress=_encoding(job), taps=sheet.taps)
+        done = renders.outputs[rendition.name]
         if isinstance(done, PitcheyError):
             raise done
         job.progress(_PICTURES_FROM, "taking pictures")
         with work.timed("pictures"):
             output = probe(outputs.video, limits=job.limits)
-            pictures = take_pictures(outputs.pictures, job, output, sheet.drawn)
+            pictures = take_pictures(outputs.pictures, job, output, sheet.drawn(renders))
         job.progress(1.0, "done")
         work.timings["total"] = round(time.monotonic() - started, 4)
         return _facts(work, payload, done, output, pictures)

@@ -15,8 +15,8 @@ from pitchey_core.errors import Cancelled, InputError, LimitExceeded, ProcessorE
 from pitchey_core.hooks import ProcessorSpec
 from pitchey_core.order import JobOrder
 from pitchey_core.process import ProcessLimits
+from pitchey_core.registry import Registry
 from pitchey_core.resources import Limits
-from pitchey_core.tools import ToolTable
 from pitchey_testkit.isolated import explode
 
 
@@ -34,7 +34,7 @@ def job(tmp_path: Path) -> Callable[..., JobContext]:
             "scratch_dir": tmp_path / "scratch" / "job-1",
         }
         order = JobOrder(**{**given, **changes})
-        return JobContext(order, tools=lambda: ToolTable({}), cancelled=cancelled, report=report)
+        return JobContext(order, registry=Registry, cancelled=cancelled, report=report)
 
     return make
 
@@ -69,6 +69,20 @@ def test_progress_is_bounded_and_not_too_frequent(job: Callable[..., JobContext]
     assert len(seen) < 1200
     assert all(fraction is None or 0 <= fraction <= 1 for fraction in seen)
     assert seen[-1] == 1
+
+
+def test_progress_takes_what_can_be_told_and_refuses_what_is_no_number(job: Callable[..., JobContext]) -> None:
+    seen: list[tuple[Any, ...]] = []
+    context = job(report=lambda *told: seen.append(told))
+    context.progress(1, 42, fps=25, speed=float("inf"), eta_seconds=None)  # type: ignore[arg-type]
+    context.progress(0, Path("a"))  # type: ignore[arg-type]
+    assert seen == [(1.0, "42", {"fps": 25.0}), (0.0, "a", {})]
+    for figure in ("25/1", {}):
+        with pytest.raises((TypeError, ValueError)):
+            context.progress(0.5, fps=figure)
+    with pytest.raises(ValueError, match="half"):
+        context.progress("half")  # type: ignore[arg-type]
+    assert len(seen) == 2
 
 
 def test_a_cancelled_job_stops_at_progress_run_and_isolate(job: Callable[..., JobContext]) -> None:

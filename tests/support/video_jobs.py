@@ -16,7 +16,6 @@ from pitchey_core.processor import AnyProcessor, Facts, Plan, PlanningProcessor
 from pitchey_core.registry import Registry
 from pitchey_core.resources import GIB, Limits
 from pitchey_core.storage import publish, to_url
-from pitchey_core.tools import ToolTable
 
 __all__ = ["Finished", "JobBench"]
 
@@ -70,8 +69,7 @@ class JobBench:
             overwrite=overwrite,
             tools=self.tools,
         )
-        table = ToolTable(self.registry.tools, order.tools)
-        return JobContext(order, tools=lambda: table, report=report, cancelled=cancelled)
+        return JobContext(order, registry=lambda: self.registry, report=report, cancelled=cancelled)
 
     def run(
         self,
