@@ -71,7 +71,9 @@ def test_progress_is_bounded_and_not_too_frequent(job: Callable[..., JobContext]
     assert seen[-1] == 1
 
 
-def test_progress_takes_what_can_be_told_and_refuses_what_is_no_number(job: Callable[..., JobContext]) -> None:
+def test_progress_takes_what_can_be_told_and_refuses_what_is_no_number(
+    job: Callable[..., JobContext],
+) -> None:
     seen: list[tuple[Any, ...]] = []
     context = job(report=lambda *told: seen.append(told))
     context.progress(1, 42, fps=25, speed=float("inf"), eta_seconds=None)  # type: ignore[arg-type]

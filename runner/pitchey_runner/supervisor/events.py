@@ -62,7 +62,10 @@ class Teller:
 
     def tell(self, event: Event) -> None:
         if self._watcher is not None:
-            self._watcher(event)
+            try:
+                self._watcher(event)
+            except Exception:  # noqa: BLE001 - what is shown of the work must not stop it
+                _log.exception("the watcher failed")
         if not self._observers:
             return
         record = {

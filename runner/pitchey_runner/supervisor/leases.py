@@ -50,9 +50,9 @@ class Leases:
             beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
             try:
                 directives = await in_thread(partial(self._store.beat, self._worker_id, beats))
-            except PitcheyError as error:
+            except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
                 # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
-                _log.warning("heartbeat failed: %s", error)
+                _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))
                 continue
             for each, directive in zip(held, directives, strict=True):
                 if directive is Directive.LOST and each.job.claim.job_id in self._held:

@@ -129,6 +129,7 @@ class MischiefPayload(TestPayload):
             "block-signals",
             "chdir",
             "progress-threads",
+            "odd-progress",
         ],
         Positional(),
     ] = Field(description="Which mischief")
@@ -176,6 +177,9 @@ class Mischief(Processor[MischiefPayload, MischiefFacts]):
                 os.chdir("/proc")
             case "progress-threads":
                 _report_from_threads(job)
+            case "odd-progress":
+                job.progress(0.5, 42, fps=25, speed=float("nan"))  # type: ignore[arg-type]
+                time.sleep(1)
         return MischiefFacts()
 
 
