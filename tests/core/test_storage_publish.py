@@ -210,6 +210,20 @@ def test_stale_staging_folders_of_the_job_go(tmp_path: Path) -> None:
     assert discard_stale("memory://x", "job.1") == []
 
 
+def test_a_later_claims_staging_is_never_stale(tmp_path: Path) -> None:
+    for key in ("job.2", "job.9", "job.10"):
+        staged(tmp_path, key, overwrite=True)
+    removed = discard_stale(to_url(tmp_path, Path("/")), "job.9", own=True)
+    assert sorted(folder.name for folder in removed) == ["job.2", "job.9"]
+    assert [folder.name for folder in (tmp_path / ".pitchey-staging").iterdir()] == ["job.10"]
+
+
+@pytest.mark.parametrize("output", ["/proc/self/mem/out", f"/{'n' * 300}", "/sys/out"])
+def test_where_nothing_can_be_removed_nothing_is_raised(output: str, tmp_path: Path) -> None:
+    assert discard_stale(to_url(output, Path("/")), "job.2", own=True) == []
+    Stage(to_url(output, Path("/")), "job.2", overwrite=True, workdir=tmp_path).discard()
+
+
 CRASH = """
 import json, os, sys
 sys.path[:0] = json.loads(sys.argv[3])
