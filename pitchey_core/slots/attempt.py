@@ -23,6 +23,7 @@ from pitchey_core.errors import (
     PartialFailure,
     PitcheyError,
     ProcessorError,
+    ToolFailed,
 )
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import parse_payload
@@ -89,10 +90,7 @@ def attempt_batch(
         payloads = [parse_payload(processor.payload_model, order.payload) for order in orders]
         answers = processor.process_batch(payloads, jobs)
         for each, answer in zip(done, answers, strict=True):
-            if isinstance(answer, PitcheyError):
-                _conclude_error(each, processor, answer)
-            else:
-                _conclude(each, processor, answer)
+            _conclude_member(each, processor, answer)
     except BaseException as error:  # noqa: BLE001 - as in `attempt`
         for each in done:
             if each.facts is None and each.error is None and each.job is not None:
@@ -104,31 +102,45 @@ def attempt_batch(
     return done
 
 
+def _conclude_member(done: Attempted, processor: AnyProcessor, answer: object) -> None:
+    """A member whose answer is wrong fails alone."""
+    assert done.job is not None
+    if isinstance(answer, PitcheyError):
+        _conclude_error(done, processor, _as_pitchey_error(answer, done.order, done.job))
+        return
+    try:
+        _conclude(done, processor, answer)
+    except Exception as error:  # noqa: BLE001 - as in `attempt`
+        _conclude_error(done, processor, _as_pitchey_error(error, done.order, done.job))
+
+
 def _conclude(done: Attempted, processor: AnyProcessor, facts: object) -> None:
     if not isinstance(facts, Facts):
         raise TypeError(
             f"process() of {processor.spec.name!r} returned {type(facts).__name__}, not its Facts model"
         )
     data = facts.model_dump(mode="json")
-    try:
-        size = len(json.dumps(data, allow_nan=False))
-    except ValueError as error:
-        raise ValueError(f"the facts of the job are not JSON: {error}") from None
-    if size > MAX_FACTS_BYTES:
-        raise LimitExceeded(
-            f"the facts of the job are {size} bytes of JSON; the most is {MAX_FACTS_BYTES}",
-            limit="facts",
-            remedy="write large data to an artifact",
-        )
-    _read_back(processor, data)
+    _check_facts(processor, data)
     assert done.job is not None
     if done.job.has_artifacts:
         done.manifest = done.job.stage.seal().as_record()
     done.facts = data
 
 
-def _read_back(processor: AnyProcessor, data: dict[str, Any]) -> None:
+def _check_facts(processor: AnyProcessor, data: dict[str, Any]) -> None:
     """Whoever gets the result reads the facts into the model; what it cannot read shall fail here."""
+    try:
+        size = len(json.dumps(data, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ProcessorError(
+            f"the facts of processor {processor.spec.name!r} are not JSON: {error}"
+        ) from None
+    if size > MAX_FACTS_BYTES:
+        raise LimitExceeded(
+            f"the facts of the job are {size} bytes of JSON; the most is {MAX_FACTS_BYTES}",
+            limit="facts",
+            remedy="write large data to an artifact",
+        )
     try:
         processor.facts_model.model_validate(data)
     except ValidationError as error:
@@ -144,7 +156,7 @@ def _conclude_error(done: Attempted, processor: AnyProcessor, error: PitcheyErro
     done.error = error
     if isinstance(error, PartialFailure) and done.job is not None:
         try:
-            _read_back(processor, error.facts)
+            _check_facts(processor, error.facts)
             if done.job.has_artifacts:
                 done.manifest = done.job.stage.seal().as_record()
             done.facts = error.facts
@@ -160,6 +172,8 @@ def _clean_up(done: Attempted) -> None:
 def _as_pitchey_error(error: BaseException, order: JobOrder, job: JobContext) -> PitcheyError:
     if isinstance(error, PitcheyError):
         job.log.info("%s: %s", type(error).__name__, error)
+        if isinstance(error, ToolFailed) and error.stderr_tail:
+            job.log.info("what %s wrote:\n%s", error.tool, error.stderr_tail)
         return error
     if job.cancelled:
         return Cancelled(f"job {order.job_id} was cancelled")

@@ -64,6 +64,19 @@ def test_errors_are_raised_or_returned(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("isolation", ["process", "none"])
+def test_an_output_folder_that_cannot_exist_is_an_input_error(tmp_path: Path, isolation: str) -> None:
+    result = pitchey_core.run(
+        "test-echo",
+        text="x",
+        output=tmp_path / ("n" * 300),
+        check=False,
+        isolation=isolation,  # type: ignore[arg-type]
+    )
+    assert isinstance(result.error, InputError)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_run_does_not_replace_the_first(tmp_path: Path) -> None:
     pitchey_core.run("test-echo", text="one", output=tmp_path)
     with pytest.raises(OutputExists):

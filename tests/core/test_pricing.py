@@ -51,3 +51,15 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_usage_goes_through_json() -> None:
     usage = Usage(wall_us=1, cpu_us=2, peak_memory_bytes=3, bytes_in=4, complete=False)
     assert Usage.from_record(usage.as_record()) == usage
+
+
+@given(wall=amounts, cpu=amounts, parts=st.integers(1, 9))
+def test_what_was_used_together_is_split_to_the_last_microsecond(wall: int, cpu: int, parts: int) -> None:
+    whole = Usage(wall_us=wall, cpu_us=cpu, peak_memory_bytes=7, bytes_in=5)
+    shares = whole.split(parts)
+    assert {share.peak_memory_bytes for share in shares} == {7}
+    assert max(share.wall_us for share in shares) - min(share.wall_us for share in shares) <= 1
+    together = Usage()
+    for share in shares:
+        together = together.plus(share)
+    assert together == whole

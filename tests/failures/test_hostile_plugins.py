@@ -16,7 +16,7 @@ from pitchey_runner.store.interface import JobState
 pytestmark = pytest.mark.usefixtures("workplace")
 
 
-@pytest.mark.parametrize("how", ["segfault", "abort", "exit"])
+@pytest.mark.parametrize("how", ["segfault", "abort", "exit", "real-time"])
 def test_a_crash_fails_the_job_with_its_signal_and_spares_the_others(workplace: Workplace, how: str) -> None:
     bad = replace(workplace.job("test-crash", how=how), max_attempts=1)
     good = [workplace.job("test-noop", value=n) for n in range(5)]
@@ -25,6 +25,31 @@ def test_a_crash_fails_the_job_with_its_signal_and_spares_the_others(workplace: 
     assert records[0].error is not None
     assert records[0].error["class"] == "SlotCrashed"
     assert {record.status for record in records[1:]} == {JobState.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("computed-facts", "not what MischiefFacts reads: double"),
+        ("unread-partial-facts", "not what MischiefFacts reads: pages"),
+    ],
+)
+def test_facts_that_nobody_can_read_fail_their_job_alone(workplace: Workplace, what: str, says: str) -> None:
+    bad = replace(workplace.job("test-mischief", what=what), max_attempts=1)
+    records, _ = workplace.drain(bad, workplace.job("test-sleep", seconds=1.0))
+    assert [record.status for record in records] == [JobState.FAILED, JobState.COMPLETED]
+    assert [record.lost_count for record in records] == [0, 0]
+    assert records[0].error is not None
+    assert records[0].error["class"] == "ProcessorError"
+    assert says in records[0].error["message"]
+
+
+def test_an_output_folder_that_cannot_exist_fails_its_job_alone(workplace: Workplace) -> None:
+    bad = replace(workplace.job("test-echo"), output=(workplace.root / ("n" * 300)).as_uri())
+    records, _ = workplace.drain(bad, workplace.job("test-sleep", seconds=1.0))
+    assert [record.status for record in records] == [JobState.FAILED, JobState.COMPLETED]
+    assert records[0].error is not None
+    assert (records[0].error["class"], records[0].retry_count) == ("InputError", 0)
 
 
 def test_a_daemon_with_its_own_session_does_not_survive_its_job(workplace: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,9 @@ def run_in_one_slot(*orders: JobOrder) -> list[Outcome]:
         ("garbage", "SlotCrashed"),
         ("close-fds", "SlotCrashed"),
         ("nan-facts", "ProcessorError"),
+        ("computed-facts", "ProcessorError"),
+        ("unread-partial-facts", "ProcessorError"),
+        ("no-json-partial-facts", "ProcessorError"),
         ("mute-error", "ProcessorError"),
         ("huge-error", "ProcessorError"),
         ("system-exit", "ProcessorError"),
@@ -71,6 +75,24 @@ def test_mischief_hurts_its_own_job_only(
     assert good.error is None
     assert good.facts is not None
     assert good.facts["value"] == 7
+
+
+def test_a_batch_member_with_wrong_facts_fails_alone(order: Callable[..., JobOrder]) -> None:
+    orders = [order("test-batch", value=n, odd=n == 1) for n in range(3)]
+
+    async def work(slot: Slot) -> list[Outcome]:
+        return await slot.run(orders)
+
+    outcomes: list[Outcome] = anyio.run(_with_slot, work)
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert "not what BatchFacts reads: odd" in str(outcomes[1].error)
+
+
+def test_a_real_time_signal_is_told(order: Callable[..., JobOrder]) -> None:
+    (outcome,) = run_in_one_slot(order("test-crash", how="real-time"))
+    assert type(outcome.error).__name__ == "SlotCrashed"
+    assert f"was killed by signal {signal.SIGRTMIN + 6}" in str(outcome.error)
+    assert outcome.usage.wall_us > 0
 
 
 def test_a_job_that_kills_its_warden_leaves_nothing_behind(

@@ -99,6 +99,25 @@ def test_the_members_of_a_crashed_batch_run_again_alone(workplace: Workplace) ->
     assert {record.result["facts"]["size"] for record in records if record.result} == {1}
 
 
+def test_a_member_that_hangs_takes_no_other_with_it(workplace: Workplace) -> None:
+    limit = 2.0
+    jobs = [
+        replace(workplace.job("test-batch", value=n, seconds=600 * (n == 1)), wall_limit=limit)
+        for n in range(3)
+    ]
+    records, _ = workplace.drain(*jobs, max_slots=1)
+    assert [record.status for record in records] == [JobState.COMPLETED, JobState.FAILED, JobState.COMPLETED]
+    assert records[1].error is not None
+    assert (records[1].error["class"], records[1].error["limit"]) == ("LimitExceeded", "wall")
+    wall = [record.result["usage"]["wall_us"] / 1e6 for record in records if record.result]
+    # Each pays a third of the call that was killed, and all of its own.
+    assert wall[0] >= limit / 3
+    assert wall[2] >= limit / 3
+    assert wall[1] >= limit * 4 / 3
+    assert sum(wall) < 3 * limit
+    assert {record.retry_count for record in records} == {0}
+
+
 def test_async_processors_work(workplace: Workplace) -> None:
     (record,), _ = workplace.drain(workplace.job("test-async", seconds=0.05))
     assert record.status is JobState.COMPLETED

@@ -75,7 +75,7 @@ def _error(payload: FailPayload) -> BaseException:
 
 
 class CrashPayload(TestPayload):
-    how: Annotated[Literal["abort", "segfault", "exit", "kill"], Positional()] = Field(
+    how: Annotated[Literal["abort", "segfault", "exit", "kill", "real-time"], Positional()] = Field(
         "exit", description="How the process ends"
     )
     times: int | None = Field(None, ge=0, description="Attempts that crash before one succeeds; default: all")
@@ -94,6 +94,8 @@ class Crash(Processor[CrashPayload, TestFacts]):
                     ctypes.string_at(0)
                 case "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
+                case "real-time":
+                    os.kill(os.getpid(), signal.SIGRTMIN + 6)
                 case "exit":
                     os._exit(7)
         return TestFacts(attempt=job.attempt)

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from pitchey_core.context import JobContext
+from pitchey_core.errors import PartialFailure
 from pitchey_core.payload import Positional
 from pitchey_core.processor import Processor
 from pitchey_testkit.traces import TestFacts, TestPayload, leave_trace
@@ -122,6 +123,9 @@ class MischiefPayload(TestPayload):
             "kill-parent",
             "fork-twice",
             "nan-facts",
+            "computed-facts",
+            "unread-partial-facts",
+            "no-json-partial-facts",
             "mute-error",
             "huge-error",
             "system-exit",
@@ -137,6 +141,15 @@ class MischiefPayload(TestPayload):
 
 class MischiefFacts(TestFacts):
     number: float = 0.0
+
+
+class _ComputedFacts(MischiefFacts):
+    """Writes a field that it does not read."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> float:
+        return 2 * self.number
 
 
 class _MuteError(Exception):
@@ -163,6 +176,12 @@ class Mischief(Processor[MischiefPayload, MischiefFacts]):
                 os.fork()
             case "nan-facts":
                 return MischiefFacts(number=float("nan"))
+            case "computed-facts":
+                return _ComputedFacts()
+            case "unread-partial-facts":
+                raise PartialFailure("half of it", facts={"pages": 3})
+            case "no-json-partial-facts":
+                raise PartialFailure("half of it", facts={"number": object()})
             case "mute-error":
                 raise _MuteError
             case "huge-error":

@@ -131,12 +131,17 @@ class BatchPayload(TestPayload):
     value: int = Field(0, description="Comes back in the facts")
     seconds: float = Field(0.0, ge=0, description="How long the call takes; the longest of the batch counts")
     fail: bool = Field(False, description="Fail this item")
+    odd: bool = Field(False, description="Return facts for this item that do not fit the model")
     crash: bool = Field(False, description="Take the process down, if there is company in the batch")
 
 
 class BatchFacts(TestFacts):
     value: int
     size: int
+
+
+class _OddFacts(BatchFacts):
+    odd: bool = True
 
 
 class Batch(BatchProcessor[BatchPayload, BatchFacts]):
@@ -159,7 +164,9 @@ class Batch(BatchProcessor[BatchPayload, BatchFacts]):
         return [
             InputError(f"item {payload.value} was told to fail")
             if payload.fail
-            else BatchFacts(value=payload.value, size=len(payloads), attempt=job.attempt)
+            else (_OddFacts if payload.odd else BatchFacts)(
+                value=payload.value, size=len(payloads), attempt=job.attempt
+            )
             for payload, job in zip(payloads, jobs, strict=True)
         ]
 
