@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 __all__ = [
     "Cancelled",
@@ -55,6 +55,10 @@ __all__ = [
 ]
 
 
+_RECORDED_TAIL: Final = 2000
+"""Characters of a tool's stderr that go into a record; the attempt's log has them all."""
+
+
 class PitcheyError(Exception):
     """Base of every error that Pitchey raises on purpose.
 
@@ -67,9 +71,10 @@ class PitcheyError(Exception):
     retryable: bool = False
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        # Many raise with another exception for the message; what goes through JSON has to be text.
+        self.message = str(message)
+        self.remedy = None if remedy is None else str(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  → {self.remedy}" if self.remedy else self.message
@@ -184,6 +189,14 @@ class ToolFailed(PitcheyError):
         self.tool = tool
         self.returncode = returncode
         self.stderr_tail = stderr_tail
+
+    def as_record(self) -> dict[str, Any]:
+        return {
+            **super().as_record(),
+            "tool": self.tool,
+            "returncode": self.returncode,
+            "stderr_tail": self.stderr_tail[-_RECORDED_TAIL:],
+        }
 
 
 class PartialFailure(PitcheyError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.errors import ConfigError, PitcheyError
+from pitchey_core.errors import ConfigError, PartialFailure, PitcheyError
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults, load_target
 from pitchey_core.order import JobOrder
 from pitchey_core.payload import map_input_files, parse_payload
@@ -170,6 +170,9 @@ class Host:
         Args:
             typed: Read the facts back into the processor's model, which imports its module; else leave them out.
         """
+        if isinstance(outcome.error, PartialFailure) and outcome.facts is not None:
+            # Records of errors go without them; they are the result's.
+            outcome.error.facts = outcome.facts
         manifest = Manifest.from_record(outcome.manifest) if outcome.manifest else None
         artifacts = tuple(manifest.artifacts) if manifest else ()
         usage = outcome.usage.with_(bytes_out=sum(artifact.bytes for artifact in artifacts))

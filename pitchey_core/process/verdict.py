@@ -18,6 +18,12 @@ from pitchey_core.process.limits import Completed, ProcessLimits
 __all__ = ["last_words", "limit_error", "verdict"]
 
 _EMPTY_WORDS = re.compile(r"(conversion failed!?|exiting\.*|aborted\.?|terminated\.?|\W*)$", re.IGNORECASE)
+# What ffmpeg says in consequence of an error that it has told before.
+_AFTERMATH = re.compile(
+    r"(\[[^\]]*\]\s*)*(error while opening encoder|could not open encoder before|error sending frames to consumers"
+    r"|task finished with error code|terminating thread with|nothing was written into output file)",
+    re.IGNORECASE,
+)
 _NO_SPACE = re.compile(rb"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_MEMORY = re.compile(rb"cannot allocate memory|out of memory|memoryerror|bad_alloc", re.IGNORECASE)
 _MIB = 1024**2
@@ -25,11 +31,10 @@ _MIB = 1024**2
 
 def last_words(stderr: bytes) -> str:
     """The last line of ``stderr`` that says something, at most 300 characters, control characters escaped."""
-    for line in reversed(re.split(r"[\r\n]+", stderr.decode("utf-8", "replace"))):
-        words = line.strip()
-        if words and not _EMPTY_WORDS.match(words):
-            return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words[-300:])
-    return ""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", stderr.decode("utf-8", "replace"))]
+    telling = [line for line in lines if line and not _EMPTY_WORDS.match(line)]
+    causes = [line for line in telling if not _AFTERMATH.match(line)] or telling
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in causes[-1][-300:]) if causes else ""
 
 
 def limit_error(limit: str, tool: str, limits: ProcessLimits) -> PitcheyError:

@@ -101,6 +101,16 @@ def test_logs(cli: Cli) -> None:
     assert cli("logs", job, "--attempt", "2").code == 2
 
 
+def test_what_a_failed_tool_has_said_is_kept(cli: Cli) -> None:
+    ran = cli("test-fail", "ToolFailed", "--json")
+    error = ran.data["error"]
+    assert (error["class"], error["tool"], error["returncode"]) == ("ToolFailed", "sleep", 1)
+    assert error["stderr_tail"] == "no"
+    lines = [each["line"] for each in cli("logs", ran.data["job_id"], "--json").lines]
+    assert lines[-2].endswith("what sleep wrote:")
+    assert lines[-1] == "no"
+
+
 def test_logs_follow_until_the_job_ends(cli: Cli, eventually: Callable[..., Any]) -> None:
     job = submit(cli, "test-fail", "RuntimeError", "--times", "1", "--message", "first words")
     follower = cli.start("logs", "-f", job)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+import pitchey_core
 from pitchey_core import errors
 from pitchey_core.errors import (
     LimitExceeded,
@@ -59,6 +61,32 @@ def test_an_error_keeps_its_class_and_words_on_its_way_through_json(error: Pitch
     assert type(back) is type(error)
     assert (back.message, back.remedy, back.retryable) == (error.message, error.remedy, error.retryable)
     assert back.as_record() == error.as_record()
+
+
+def test_a_message_that_is_no_text_becomes_text() -> None:
+    error = errors.InputError(ValueError("it is bad"), remedy=KeyError("x"))  # type: ignore[arg-type]
+    back = error_from_record(json.loads(json.dumps(error.as_record())))
+    assert (str(error), back.message, back.remedy) == ("it is bad\n  → 'x'", "it is bad", "'x'")
+
+
+def test_a_failed_tool_keeps_what_it_said() -> None:
+    tail = "first\n" + "x" * 10_000 + "\nlast"
+    back = error_from_record(
+        ToolFailed("it failed", tool="ffmpeg", returncode=-9, stderr_tail=tail).as_record()
+    )
+    assert isinstance(back, ToolFailed)
+    assert (back.tool, back.returncode) == ("ffmpeg", -9)
+    # Its end; a record is shown to people, and stored more than once.
+    assert tail.endswith(back.stderr_tail)
+    assert 1000 < len(back.stderr_tail) < 5000
+
+
+def test_a_partial_failure_has_its_facts(tmp_path: Path) -> None:
+    with pytest.raises(PartialFailure) as caught:
+        pitchey_core.run("test-fail", error="PartialFailure", output=tmp_path)
+    assert caught.value.facts["attempt"] == 1
+    assert caught.value.facts["partial"]
+    assert (tmp_path / "part.txt").exists()
 
 
 def test_a_limit_keeps_its_name() -> None:

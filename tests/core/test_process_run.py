@@ -185,6 +185,18 @@ def test_a_failure_is_told_in_the_programs_own_words() -> None:
     assert done.returncode == 3
 
 
+def test_of_what_ffmpeg_says_the_cause_is_told() -> None:
+    lines = (
+        "[libopus @ 0x55] Invalid channel layout 2.1 for specified mapping family -1.",
+        "[aost#0:0/libopus @ 0x55] [enc:libopus @ 0x56] Error while opening encoder - maybe incorrect parameters",
+        "[af#0:0 @ 0x55] Task finished with error code: -22 (Invalid argument)",
+        "[out#0/webm @ 0x55] Nothing was written into output file, because at least one of its streams received …",
+    )
+    for told, words in ((lines, "Invalid channel layout"), (lines[-1:], "Nothing was written")):
+        with pytest.raises(ToolFailed, match=words):
+            run([sys.executable, "-c", f"import sys; sys.exit({chr(10).join(told)!r})"], tool="ffmpeg")
+
+
 def test_a_signal_is_named() -> None:
     with pytest.raises(ToolFailed, match="sh was killed by SIGSEGV"):
         run(["sh", "-c", "kill -SEGV $$"])
