@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 from workplace import Workplace
 
+from pitchey_core.errors import TransientError
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Outcome
 from pitchey_core.storage import Stage, to_url
 from pitchey_runner.store.interface import ClaimedJob, JobState, JobStore
+from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.orders import order_for
 from pitchey_runner.supervisor.settling import Settler
 from pitchey_runner.testing.store_samples import worker
@@ -59,3 +63,21 @@ def test_the_later_claims_outputs_are_what_is_published(workplace: Workplace, ov
         assert settled.state is JobState.COMPLETED
     assert (out / "echo.txt").read_text() == "of the later claim"
     assert sorted(each.name for each in out.iterdir()) == ["echo.txt", "manifest.json"]
+
+
+def test_the_end_of_an_old_claim_is_not_the_end_of_the_new_one(workplace: Workplace) -> None:
+    """A worker may claim the very job that it has lost, while the old claim is still on its way out."""
+    with workplace.store() as store:
+        store.enqueue([workplace.job("test-echo")])
+        supervisor = Supervisor(store, workplace.host)
+        old = Held(claimed_by("me", store))
+        store.rescue(worker("rescuer"), ["me"])
+        new = Held(claimed_by("me", store))
+        supervisor._held[new.job.claim.job_id] = new
+
+        anyio.run(supervisor._fail, old, TransientError("too late"))
+        anyio.run(supervisor._release, [old])
+        assert supervisor._held == {new.job.claim.job_id: new}
+        anyio.run(supervisor._release, [new])
+        assert supervisor._held == {}
+        assert store.counts() == {JobState.PENDING: 1}

@@ -55,7 +55,7 @@ class Leases:
                 _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))
                 continue
             for each, directive in zip(held, directives, strict=True):
-                if directive is Directive.LOST and each.job.claim.job_id in self._held:
+                if directive is Directive.LOST and self._held.get(each.job.claim.job_id) is each:
                     await self._lose(each)
                 elif directive is Directive.CANCEL:
                     await self._cancel(each)
@@ -74,7 +74,7 @@ class Leases:
         """Stop the jobs whose cancellation was asked for."""
         for claim in await in_thread(self._store.cancellations, self._worker_id):
             held = self._held.get(claim.job_id)
-            if held is not None:
+            if held is not None and held.job.claim == claim:
                 await self._cancel(held)
 
     async def _cancel(self, held: Held) -> None:

@@ -240,7 +240,7 @@ class Supervisor:
                     await self._work(job_type, [held])
         finally:
             self._pool.release(job_type)
-            unstarted = [held for held in lane if held.job.claim.job_id in self._held]
+            unstarted = [held for held in lane if self._held.get(held.job.claim.job_id) is held]
             with anyio.CancelScope(shield=True):
                 await self._release(unstarted)
             self._change.set()
@@ -261,7 +261,7 @@ class Supervisor:
         try:
             await slot.extend_lease(self._leases.slot_seconds)
             # Up to here nobody could stop a job through its slot, from here on everybody can.
-            stopped = [held for held, _ in orders if held.cancelled or held.lost]
+            stopped = [held for held, _ in orders if held.cancelled or held.lost or self._fast]
             orders = [(held, order) for held, order in orders if held not in stopped]
             for held, order in orders:
                 held.slot, held.started = slot, began
@@ -333,7 +333,7 @@ class Supervisor:
         if self._fast and outcome.died:
             return  # Killed by the second signal: given back, not settled.
         if held.lost or isinstance(outcome.error, LeaseLost):
-            self._held.pop(held.job.claim.job_id, None)
+            self._forget(held)
             _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
             await in_thread(self._settler.drop, held.job, outcome)
             return
@@ -355,7 +355,7 @@ class Supervisor:
             _log.exception("job %s could not be settled and will be rescued", held.job.claim.job_id)
             return
         finally:
-            self._held.pop(held.job.claim.job_id, None)
+            self._forget(held)
         if settled is not None:
             self._tell(settled)
         else:
@@ -364,9 +364,14 @@ class Supervisor:
     async def _release(self, lane: list[Held]) -> None:
         claims = [held.job.claim for held in lane if not held.lost]
         for held in lane:
-            self._held.pop(held.job.claim.job_id, None)
+            self._forget(held)
         if claims:
             await in_thread(self.store.release, claims)
+
+    def _forget(self, held: Held) -> None:
+        """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""
+        if self._held.get(held.job.claim.job_id) is held:
+            del self._held[held.job.claim.job_id]
 
     # -- dead workers -------------------------------------------------------------------------------------------
 
