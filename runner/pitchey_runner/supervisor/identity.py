@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import Iterable
 
-from pitchey_core.process import boot_id, pid_namespace, process_start_ticks
+from pitchey_core.process import boot_id, pid_namespace, process_start_ticks, read_process
 from pitchey_runner.store.interface import WorkerInfo
 
 __all__ = ["is_dead_here", "this_worker"]
@@ -30,14 +30,12 @@ def this_worker(types: Iterable[str], *, lease_seconds: float) -> WorkerInfo:
 def is_dead_here(worker: WorkerInfo) -> bool:
     """Whether a worker is known to be gone: it ran on this host and its process has ended.
 
-    False also where that cannot be told (another host, another PID namespace); its lease decides then. A worker of
-    an earlier boot of this host is dead.
+    False also where that cannot be told (another host or one of the same name, an earlier boot, another PID
+    namespace); its lease decides then.
     """
-    if worker.host != socket.gethostname():
+    here = (socket.gethostname(), boot_id(), pid_namespace())
+    if (worker.host, worker.boot_id, worker.pid_namespace) != here:
         return False
-    if worker.boot_id != boot_id():
-        # Hosts may share a name; only with the namespace of the first process is it this kernel's past.
-        return False
-    if worker.pid_namespace != pid_namespace():
-        return False
-    return process_start_ticks(worker.pid) != worker.pid_started
+    process = read_process(worker.pid)
+    # In a container nobody may ever reap it, and a zombie works no more.
+    return process is None or not process.alive or process.start_ticks != worker.pid_started

@@ -43,24 +43,28 @@ class Leases:
         return self._timing.lease * _OWN_SHARE
 
     async def beat_forever(self) -> None:
-        """Extend the leases of all held jobs in one statement, store their progress and usage, obey the answers."""
+        """Beat until cancelled."""
         while True:
             await anyio.sleep(self._timing.beat)
-            held = list(self._held.values())
-            beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
-            try:
-                directives = await in_thread(partial(self._store.beat, self._worker_id, beats))
-            except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
-                # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
-                _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))
-                continue
-            for each, directive in zip(held, directives, strict=True):
-                if directive is Directive.LOST and self._held.get(each.job.claim.job_id) is each:
-                    await self._lose(each)
-                elif directive is Directive.CANCEL:
-                    await self._cancel(each)
-            for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
-                await slot.extend_lease(self.slot_seconds)
+            await self.beat()
+
+    async def beat(self) -> None:
+        """Extend the leases of all held jobs in one statement, store their progress and usage, obey the answers."""
+        held = list(self._held.values())
+        beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
+        try:
+            directives = await in_thread(partial(self._store.beat, self._worker_id, beats))
+        except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
+            # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
+            _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))
+            return
+        for each, directive in zip(held, directives, strict=True):
+            if directive is Directive.LOST and self._held.get(each.job.claim.job_id) is each:
+                await self._lose(each)
+            elif directive is Directive.CANCEL:
+                await self._cancel(each)
+        for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
+            await slot.extend_lease(self.slot_seconds)
 
     async def poll_cancellations(self) -> None:
         """Look for cancellations more often than the heart beats."""

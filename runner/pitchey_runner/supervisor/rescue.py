@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from pitchey_core.process import kill_tree, processes_with_tag
 from pitchey_runner.store.interface import ClaimedJob, JobStore, WorkerInfo
@@ -11,6 +12,8 @@ from pitchey_runner.supervisor.identity import is_dead_here
 __all__ = ["rescue"]
 
 _log = logging.getLogger(__name__)
+_SILENT_LEASES: Final = 10
+"""After so many leases without a sign of life a worker that holds nothing is forgotten."""
 
 
 def rescue(store: JobStore, me: WorkerInfo) -> list[ClaimedJob]:
@@ -22,16 +25,21 @@ def rescue(store: JobStore, me: WorkerInfo) -> list[ClaimedJob]:
     Returns:
         Jobs whose outputs were committed and have to be published, claimed by ``me``.
     """
-    dead = []
+    dead, forgotten = [], []
+    now = store.now()
     for worker in store.workers():
-        if worker.info.id == me.id or not is_dead_here(worker.info):
+        if worker.info.id == me.id:
             continue
-        if _clear(worker.info.id):
-            dead.append(worker.info.id)
+        if is_dead_here(worker.info):
+            if _clear(worker.info.id):
+                dead.append(worker.info.id)
+        elif (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
+            # Of another boot, container or host. Should it live after all, its next claim registers it again.
+            forgotten.append(worker.info.id)
     rescued = store.rescue(me, dead)
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
-    for worker_id in dead:
+    for worker_id in [*dead, *forgotten]:
         store.remove_worker(worker_id)
     return [each.rolled_forward for each in rescued if each.rolled_forward is not None]
 

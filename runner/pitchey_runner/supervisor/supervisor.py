@@ -381,6 +381,10 @@ class Supervisor:
             await self._rescue()
 
     async def _rescue(self) -> None:
+        if self._held:
+            # The clock may have jumped past our own leases, or this host may have slept. What we still hold is not
+            # lost; what only the store believes that we hold is.
+            await self._leases.beat()
         try:
             rolled = await in_thread(rescue, self.store, self._me)
         except PitcheyError as error:

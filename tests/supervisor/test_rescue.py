@@ -1,0 +1,106 @@
+"""Whose jobs are taken over, and whose are not."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+from workplace import Workplace, wait_until
+
+from pitchey_core.pricing import PriceBook
+from pitchey_core.process import process_start_ticks, read_process
+from pitchey_runner.store.interface import JobState, WorkerInfo
+from pitchey_runner.store.migrations import upgrade
+from pitchey_runner.store.sqlite.store import SqliteStore
+from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.supervisor.identity import is_dead_here, this_worker
+from pitchey_runner.supervisor.rescue import rescue
+from pitchey_runner.testing.store_samples import ManualClock, worker
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours that nobody reaps before the test ends."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
+    upgrade(str(tmp_path / "jobs.db"))
+    with SqliteStore(tmp_path / "jobs.db", prices=PriceBook(), clock=clock) as store:
+        yield store
+
+
+def running_as(process: subprocess.Popen[bytes]) -> WorkerInfo:
+    return replace(
+        this_worker(["test-noop"], lease_seconds=30),
+        pid=process.pid,
+        pid_started=process_start_ticks(process.pid) or 0,
+    )
+
+
+def test_a_zombie_is_dead(sleeper: subprocess.Popen[bytes]) -> None:
+    info = running_as(sleeper)
+    assert not is_dead_here(info)
+    sleeper.kill()
+    wait_until(lambda: (entry := read_process(sleeper.pid)) and not entry.alive, what="its end")
+    assert is_dead_here(info)
+
+
+def test_only_what_ran_here_is_known_to_be_dead(sleeper: subprocess.Popen[bytes]) -> None:
+    info = running_as(sleeper)
+    assert is_dead_here(replace(info, pid_started=info.pid_started + 1))
+    for elsewhere in ({"host": "another"}, {"boot_id": "another"}, {"pid_namespace": 1}):
+        assert not is_dead_here(replace(info, pid_started=info.pid_started + 1, **elsewhere))
+
+
+def test_workers_that_are_silent_for_long_and_hold_nothing_are_forgotten(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    me = worker("me", lease_seconds=30)
+    for info in (me, worker("of-another-boot"), worker("slow", lease_seconds=300)):
+        store.register_worker(info)
+    clock.advance(299)
+    rescue(store, me)
+    assert {each.info.id for each in store.workers()} == {"me", "of-another-boot", "slow"}
+    clock.advance(2)
+    rescue(store, me)
+    assert {each.info.id for each in store.workers()} == {"me", "slow"}
+
+
+def test_a_jump_of_the_clock_takes_no_job_from_the_worker_that_runs_it(
+    workplace: Workplace, store: SqliteStore, clock: ManualClock
+) -> None:
+    """Of a worker's own jobs only those count as lost that it does not know of."""
+    job, unknown = workplace.job("test-sleep", seconds=600), workplace.job("no-such-thing")
+    supervisor = Supervisor(store, workplace.host)
+
+    def jump() -> None:
+        wait_until(workplace.traces, what="the start of the job")
+        store.claim(supervisor._me, "no-such-thing", 1)
+        clock.advance(60)
+        anyio.from_thread.run(supervisor._rescue)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(supervisor.run)
+            await anyio.to_thread.run_sync(jump)
+            supervisor.stop()
+            supervisor.stop()
+
+    store.enqueue([job, unknown])
+    anyio.run(main)
+    records = [store.get(job.id), store.get(unknown.id)]
+    assert [record.lost_count for record in records if record] == [0, 1]
+    assert store.counts() == {JobState.PENDING: 2}
