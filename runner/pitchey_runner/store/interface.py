@@ -12,10 +12,11 @@ nano-dollars.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Self
 
+from pitchey_core.resources import INSTANCE_TYPES
 from pitchey_runner.store.records import (
     EVERYTHING,
     TRANSITIONS,
@@ -57,13 +58,25 @@ __all__ = [
     "JobState",
     "JobStore",
     "ManifestCommit",
+    "MemoryOf",
     "NewJob",
     "Priority",
     "Rescue",
     "Settlement",
     "WorkerInfo",
     "WorkerRecord",
+    "built_in_memory",
 ]
+
+
+MemoryOf = Callable[[str], int | None]
+"""Bytes of memory that an instance type reserves; ``None`` for one that is not known."""
+
+
+def built_in_memory(instance_type: str) -> int | None:
+    """Bytes that an instance type reserves where the host has not configured it."""
+    known = INSTANCE_TYPES.get(instance_type)
+    return None if known is None else known.memory_bytes
 
 
 class JobStore(ABC):
@@ -183,7 +196,12 @@ class JobStore(ABC):
 
     @abstractmethod
     def rescue(
-        self, rescuer: WorkerInfo, dead_workers: Collection[str] = (), *, limit: int = 500
+        self,
+        rescuer: WorkerInfo,
+        dead_workers: Collection[str] = (),
+        *,
+        limit: int = 500,
+        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         """Take over jobs of workers known to be dead, and jobs of any worker whose lease has expired.
 
@@ -191,6 +209,9 @@ class JobStore(ABC):
         with ``usage.complete`` false. The first loss is due again at once, the second after 4 s; a job lost
         three times in all is ``failed`` (poison guard). Where a manifest was committed nothing is lost: the
         attempt goes on under the rescuer's claim, and is settled by it.
+
+        Args:
+            memory_of: What instance types reserve on the rescuer's host, for the price.
         """
 
     @abstractmethod

@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from pitchey_core.process import kill_tree, processes_with_tag
-from pitchey_runner.store.interface import ClaimedJob, JobStore, WorkerInfo
+from pitchey_runner.store.interface import ClaimedJob, JobStore, MemoryOf, WorkerInfo, built_in_memory
 from pitchey_runner.supervisor.identity import is_dead_here
 
 __all__ = ["rescue"]
@@ -16,7 +16,7 @@ _SILENT_LEASES: Final = 10
 """After so many leases without a sign of life a worker that holds nothing is forgotten."""
 
 
-def rescue(store: JobStore, me: WorkerInfo) -> list[ClaimedJob]:
+def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memory) -> list[ClaimedJob]:
     """Take over the jobs of dead workers, and of those anywhere whose lease has run out.
 
     Jobs are requeued only after what is left of the worker's processes is verified gone, so one job never runs
@@ -36,7 +36,7 @@ def rescue(store: JobStore, me: WorkerInfo) -> list[ClaimedJob]:
         elif (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
             # Of another boot, container or host. Should it live after all, its next claim registers it again.
             forgotten.append(worker.info.id)
-    rescued = store.rescue(me, dead)
+    rescued = store.rescue(me, dead, memory_of=memory_of)
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:

@@ -23,6 +23,7 @@ from pitchey_core.errors import (
     PitcheyError,
     StoreError,
     TransientError,
+    UnknownName,
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
@@ -386,7 +387,7 @@ class Supervisor:
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
         try:
-            rolled = await in_thread(rescue, self.store, self._me)
+            rolled = await in_thread(rescue, self.store, self._me, self._memory_of)
         except PitcheyError as error:
             _log.warning("rescue failed: %s", error)
             return
@@ -394,6 +395,12 @@ class Supervisor:
             self._held[job.claim.job_id] = held = Held(job)
             await self._conclude(held, partial(self._settler.roll_forward, job))
         self._change.set()
+
+    def _memory_of(self, instance_type: str) -> int | None:
+        try:
+            return self.host.instance(instance_type).memory_bytes
+        except UnknownName:
+            return None
 
     # -- stopping -----------------------------------------------------------------------------------------------
 

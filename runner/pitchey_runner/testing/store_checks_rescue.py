@@ -67,6 +67,14 @@ class RescueChecks:
         event = store.events(job_id=claim.job_id)[-1]
         assert (event.kind, event.state) == ("lost", JobState.SCHEDULED)
 
+    def test_the_rescuers_instance_types_make_the_price(self, store: JobStore) -> None:
+        claim = one_claimed(store, worker("dead"), instance_type="lite").claim
+        usage = Usage(wall_us=3_000_000)
+        store.beat("dead", [Beat(claim, usage=usage)])
+        store.rescue(_RESCUER, {"dead"}, memory_of={"lite": 32 * GIB}.get)
+        (attempt,) = store.attempts(claim.job_id)
+        assert attempt.cost_nanos == PriceBook().cost(usage, reserved_memory_bytes=32 * GIB)
+
     def test_an_unpriced_attempt_costs_nothing(self, store: JobStore) -> None:
         claim = one_claimed(store, worker("dead"), instance_type="of-another-host").claim
         store.rescue(_RESCUER, {"dead"})

@@ -9,7 +9,7 @@ from typing import Any
 
 from pitchey_core.errors import SlotCrashed, StoreError
 from pitchey_core.pricing import Usage
-from pitchey_core.resources import INSTANCE_TYPES
+from pitchey_runner.store.interface import MemoryOf, built_in_memory
 from pitchey_runner.store.records import (
     TRANSITIONS,
     Attempt,
@@ -246,7 +246,12 @@ class ModelStore(ModelReader):
         return True
 
     def rescue(
-        self, rescuer: WorkerInfo, dead_workers: Collection[str] = (), *, limit: int = 500
+        self,
+        rescuer: WorkerInfo,
+        dead_workers: Collection[str] = (),
+        *,
+        limit: int = 500,
+        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         with self._guard:
             lost = [
@@ -261,13 +266,14 @@ class ModelStore(ModelReader):
             if taken:
                 self._ensure(rescuer)
             return [
-                self._lose(job) if job.manifest is None else self._take_over(job, rescuer) for job in taken
+                self._lose(job, memory_of) if job.manifest is None else self._take_over(job, rescuer)
+                for job in taken
             ]
 
-    def _lose(self, job: ModelJob) -> Rescue:
+    def _lose(self, job: ModelJob, memory_of: MemoryOf) -> Rescue:
         usage = (self._attempts[job.new.id][-1].usage or Usage()).with_(complete=False)
-        known = INSTANCE_TYPES.get(job.new.instance_type)
-        reserved = known.memory_bytes * job.memory_factor if known else usage.peak_memory_bytes
+        known = memory_of(job.new.instance_type)
+        reserved = known * job.memory_factor if known else usage.peak_memory_bytes
         losses = job.lost_count + 1
         error = SlotCrashed(f"worker {job.worker_id} was lost while it ran this job")
         state = _S.CANCELLED if job.cancel_requested else _S.FAILED if losses == 3 else _S.SCHEDULED

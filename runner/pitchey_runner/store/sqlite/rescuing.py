@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from pitchey_core.errors import SlotCrashed
 from pitchey_core.pricing import PriceBook, Usage
-from pitchey_core.resources import INSTANCE_TYPES
+from pitchey_runner.store.interface import MemoryOf
 from pitchey_runner.store.records import (
     AttemptOutcome,
     Claim,
@@ -39,6 +39,7 @@ def rescue(
     dead_workers: Collection[str],
     limit: int,
     prices: PriceBook,
+    memory_of: MemoryOf,
 ) -> list[Rescue]:
     named = {"dead": to_json(sorted(dead_workers)), "now": now, "limit": limit}
     rows = connection.execute(statements.LOST, named).fetchall()
@@ -46,7 +47,9 @@ def rescue(
     rescues = []
     for row in rows:
         if row["manifest"] is None:
-            rescues.append(_lose(endings, row, _last_usage(connection, row), prices))
+            usage = _last_usage(connection, row)
+            cost = prices.cost(usage, reserved_memory_bytes=_reserved(row, usage, memory_of))
+            rescues.append(_lose(endings, row, usage, cost))
             continue
         taken = _take_over(connection, now, row, rescuer)
         rescues.append(Rescue(row["id"], JobState.PROCESSING, rolled_forward=taken))
@@ -58,7 +61,7 @@ def rescue(
     return rescues
 
 
-def _lose(endings: Endings, row: sqlite3.Row, usage: Usage, prices: PriceBook) -> Rescue:
+def _lose(endings: Endings, row: sqlite3.Row, usage: Usage, cost_nanos: int) -> Rescue:
     claim = Claim(row["id"], row["claim_seq"])
     losses = row["lost_count"] + 1
     error = SlotCrashed(f"worker {row['worker_id']} was lost while it ran this job")
@@ -78,7 +81,7 @@ def _lose(endings: Endings, row: sqlite3.Row, usage: Usage, prices: PriceBook) -
         state=state,
         error=error.as_record(),
         usage=usage,
-        cost_nanos=prices.cost(usage, reserved_memory_bytes=_reserved(row, usage)),
+        cost_nanos=cost_nanos,
         retry_in=0.0 if losses == 1 else min(2.0**losses, _BACKOFF_CAP_SECONDS),
     )
     endings.end(ending)
@@ -92,10 +95,10 @@ def _last_usage(connection: sqlite3.Connection, row: sqlite3.Row) -> Usage:
     return usage.with_(complete=False)
 
 
-def _reserved(row: sqlite3.Row, usage: Usage) -> int:
-    known = INSTANCE_TYPES.get(row["instance_type"])
+def _reserved(row: sqlite3.Row, usage: Usage, memory_of: MemoryOf) -> int:
+    known = memory_of(row["instance_type"])
     # A type that this host does not know: what was used is the least that was reserved.
-    return usage.peak_memory_bytes if known is None else int(known.memory_bytes * row["memory_factor"])
+    return usage.peak_memory_bytes if known is None else int(known * row["memory_factor"])
 
 
 def _take_over(connection: sqlite3.Connection, now: int, row: sqlite3.Row, rescuer: WorkerInfo) -> ClaimedJob:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook
-from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.interface import JobStore, MemoryOf, built_in_memory
 from pitchey_runner.store.records import (
     EVERYTHING,
     Attempt,
@@ -160,12 +160,17 @@ class SqliteStore(JobStore):
         return self._write(working.release, claims) if claims else []
 
     def rescue(
-        self, rescuer: WorkerInfo, dead_workers: Collection[str] = (), *, limit: int = 500
+        self,
+        rescuer: WorkerInfo,
+        dead_workers: Collection[str] = (),
+        *,
+        limit: int = 500,
+        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         named = {"dead": to_json(sorted(dead_workers)), "now": self._clock()}
         if limit <= 0 or not self._read(statements.ANY_LOST, named):
             return []
-        return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices)
+        return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices, memory_of)
 
     def promote_due(self, limit: int = 1000) -> int:
         if limit <= 0 or not self._read(statements.ANY_DUE, {"now": self._clock()}):
