@@ -107,6 +107,57 @@ def test_what_somebody_has_changed_is_not_overwritten(cli: Cli, inputs: Path) ->
     assert (cli.folder / "out/a/copy.bin").read_text() == "content of a"
 
 
+def test_an_edited_item_replaces_what_it_has_made_before(cli: Cli, inputs: Path) -> None:
+    args = ("in", "--type", "test-copy", "-o", "out")
+    copy = cli.folder / "out/a/copy.bin"
+    assert counts(summary(cli, *args)) == (3, 3, 0, 0)
+    (inputs / "a.txt").write_text("CONTENT of a")
+    assert counts(summary(cli, *args)) == (1, 1, 2, 0)
+    assert copy.read_text() == "CONTENT of a"
+    assert counts(summary(cli, *args, "--set", "seconds=0.01")) == (3, 3, 0, 0)
+    # Back to what was done once; of the same size, but replaced since.
+    assert counts(summary(cli, *args)) == (3, 3, 0, 0)
+    assert counts(summary(cli, *args)) == (0, 0, 3, 0)
+
+
+@pytest.mark.parametrize("theirs", ["copy.bin", "notes.txt"])
+def test_an_edited_item_replaces_nothing_of_others(cli: Cli, inputs: Path, theirs: str) -> None:
+    args = ("in", "--type", "test-copy", "-o", "out")
+    summary(cli, *args)
+    (cli.folder / "out/a" / theirs).write_text("mine now")
+    (inputs / "a.txt").write_text("edited")
+    assert counts(summary(cli, *args)) == (1, 0, 2, 1)
+    assert (cli.folder / "out/a" / theirs).read_text() == "mine now"
+    (record,) = cli("dead", "list").lines
+    assert "--overwrite" in record["error"]["remedy"]
+    assert counts(summary(cli, *args, "--overwrite")) == (1, 1, 2, 0)
+    assert (cli.folder / "out/a/copy.bin").read_text() == "edited"
+
+
+def test_another_input_of_the_same_name_replaces_nothing(cli: Cli, inputs: Path) -> None:
+    args = (write(cli, "[{type: test-copy, payload: {input_url: in/a.txt}}]"), "-o", "out")
+    summary(cli, *args)
+    (cli.folder / "more").mkdir()
+    (cli.folder / "more/a.txt").write_text("another a")
+    write(cli, "[{type: test-copy, payload: {input_url: more/a.txt}}]")
+    assert counts(summary(cli, *args)) == (1, 0, 0, 1)
+    assert (cli.folder / "out/a/copy.bin").read_text() == "content of a"
+
+
+def test_a_failed_item_runs_again_as_its_file_says_now(cli: Cli) -> None:
+    def wants(limit: float) -> str:
+        return write(
+            cli, f"[{{type: test-sleep, wall_limit: {limit}, priority: high, payload: {{seconds: 1}}}}]"
+        )
+
+    assert counts(summary(cli, wants(0.3))) == (1, 0, 0, 1)
+    assert counts(summary(cli, wants(0.3))) == (1, 0, 0, 1)
+    assert len(cli("list").lines) == 1
+    assert counts(summary(cli, wants(30))) == (1, 1, 0, 0)
+    # What is done is not done again for it.
+    assert counts(summary(cli, wants(60))) == (0, 0, 1, 0)
+
+
 def test_edited_cancelled_and_removed_items(cli: Cli) -> None:
     file = write(cli, "[{type: test-noop, payload: {value: 1}}, {type: test-noop, payload: {value: 2}}]")
     assert counts(summary(cli, file)) == (2, 2, 0, 0)
@@ -138,8 +189,8 @@ def test_a_folder(cli: Cli, inputs: Path) -> None:
     assert sorted(os.listdir(cli.folder / "out")) == ["a", "b", "c"]
     (record,) = cli("dead", "list").lines
     assert "bad.txt is bad" in record["error"]["message"]
-    # Edited, so other items, whose outputs are in the way, but for the two that now share a name.
-    assert counts(summary(cli, *args, "--recursive", "--set", "seconds=0.01")) == (5, 2, 0, 3)
+    # Edited, so all are other items; and two share a name now.
+    assert counts(summary(cli, *args, "--recursive", "--set", "seconds=0.01")) == (5, 4, 0, 1)
 
 
 def test_one_that_joins_takes_no_folder_of_another(cli: Cli, inputs: Path) -> None:

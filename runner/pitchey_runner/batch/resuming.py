@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from pitchey_core.storage import Artifact, open_remote, to_path
+from pitchey_core.errors import PitcheyError
+from pitchey_core.host import Host
+from pitchey_core.storage import MANIFEST_NAME, Artifact, open_remote, to_path
 from pitchey_runner.store.interface import JobFilter, JobRecord, JobState, JobStore, NewJob
+from pitchey_runner.submission import input_fingerprints
 
 __all__ = ["MANY", "Enqueued", "enqueue_batch"]
 
@@ -16,6 +23,7 @@ MANY: Final = 10_000_000
 
 _WAITING: Final = (JobState.PENDING, JobState.SCHEDULED, JobState.BLOCKED)
 _RERUN: Final = "~"
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +47,25 @@ class Enqueued:
         return [each for each in self.order if each not in self.skipped]
 
 
-def enqueue_batch(store: JobStore, jobs: Sequence[NewJob]) -> Enqueued:
+def enqueue_batch(store: JobStore, host: Host, jobs: Sequence[NewJob]) -> Enqueued:
     """Enqueue what is new, put in line again what failed or was cancelled, leave alone what is done.
 
     Waiting jobs of the batch that are no longer in its file are cancelled.
     """
     batch_id = str(jobs[0].batch_id)
-    known = {record.item_key: record for record in store.list(JobFilter(batch_id=batch_id), limit=MANY)}
-    plan = [_next(known, wanted) for wanted in jobs]
+    before = _Before(host, store.list(JobFilter(batch_id=batch_id), limit=MANY))
+    plan = [_next(before, wanted) for wanted in jobs]
     order = [each.id for each in plan]
     new = [each for each in plan if isinstance(each, NewJob)]
     if None in store.enqueue(new):
         # Somebody runs the same batch at the same time and was faster: his jobs are ours as well.
-        return enqueue_batch(store, jobs)
+        return enqueue_batch(store, host, jobs)
     old = [each for each in plan if isinstance(each, JobRecord)]
     store.retry([each.id for each in old if each.status in (JobState.FAILED, JobState.CANCELLED)])
     current = set(order)
-    store.cancel([each.id for each in known.values() if each.id not in current and each.status in _WAITING])
+    store.cancel(
+        [each.id for each in before.jobs.values() if each.id not in current and each.status in _WAITING]
+    )
     return Enqueued(
         batch_id,
         order,
@@ -64,39 +74,74 @@ def enqueue_batch(store: JobStore, jobs: Sequence[NewJob]) -> Enqueued:
     )
 
 
-def _next(known: Mapping[str | None, JobRecord], wanted: NewJob) -> NewJob | JobRecord:
+class _Before:
+    """What earlier runs of a batch have left.
+
+    Attributes:
+        jobs: By their item keys.
+    """
+
+    def __init__(self, host: Host, records: Sequence[JobRecord]) -> None:
+        self.jobs = {record.item_key: record for record in records}
+        self._host = host
+        # Of each folder, by URL, the outputs that were published there last, each with its job.
+        self._folders: defaultdict[str | None, dict[str, tuple[JobRecord, Artifact]]] = defaultdict(dict)
+        for record in sorted(records, key=lambda each: each.completed_at or _LONG_AGO):
+            for artifact in _artifacts(record):
+                self._folders[record.output][artifact.uri] = (record, artifact)
+
+    def has_intact(self, record: JobRecord) -> bool:
+        """Whether all that a job has published is still there, and neither changed nor replaced."""
+        last = self._folders[record.output]
+        return all(last[each.uri][0] is record and _size(each) == each.bytes for each in _artifacts(record))
+
+    def may_replace(self, wanted: NewJob) -> bool:
+        """Whether a job's folder holds nothing but what this batch has published there from the same input."""
+        published = self._folders[wanted.output].values()
+        source = self._source(wanted)
+        if not published or any(self._source(record) != source for record, _ in published):
+            return False
+        folder = to_path(str(wanted.output))
+        if folder is None:
+            return all(_size(artifact) in (None, artifact.bytes) for _, artifact in published)
+        sizes = {to_path(artifact.uri): artifact.bytes for _, artifact in published}
+        return all(_bytes(file) == sizes.get(file) for file in _files(folder))
+
+    def _source(self, job: NewJob | JobRecord) -> list[str]:
+        """The inputs of a job; of one without any, its type."""
+        try:
+            return [each[0] for each in input_fingerprints(self._host, job.type, job.payload)] or [job.type]
+        except PitcheyError:
+            # Its processor is gone since. Nothing is like it, so nothing may take its place.
+            return [job.id]
+
+
+def _next(before: _Before, wanted: NewJob) -> NewJob | JobRecord:
     """The job that an item is now: the one it was, or a new one."""
     key = str(wanted.item_key)
-    record, number = known.get(key), 2
-    while (later := known.get(f"{key}{_RERUN}{number}")) is not None:
+    record, number = before.jobs.get(key), 2
+    while (later := before.jobs.get(f"{key}{_RERUN}{number}")) is not None:
         record, number = later, number + 1
+    if record is not None and (
+        record.status is JobState.PROCESSING
+        or (record.status is JobState.COMPLETED and before.has_intact(record))
+    ):
+        return record
+    wanted = replace(wanted, overwrite=wanted.overwrite or before.may_replace(wanted))
     if record is None:
         return wanted
-    if not record.status.finished or _stands(record, wanted):
+    if record.status is not JobState.COMPLETED and _terms(record) == _terms(wanted):
         return record
-    # What is left of its own outputs is in the way of nothing but their likes.
-    overwrite = wanted.overwrite or (bool(_artifacts(record)) and not _changed(record))
-    return replace(wanted, item_key=f"{key}{_RERUN}{number}", overwrite=overwrite)
+    return replace(wanted, item_key=f"{key}{_RERUN}{number}")
 
 
-def _stands(record: JobRecord, wanted: NewJob) -> bool:
-    """Whether a finished job is good as it is, or would be if it were put in line again unchanged."""
-    if record.status is JobState.COMPLETED:
-        return all(_size(each) == each.bytes for each in _artifacts(record))
-    if _artifacts(record) and not record.overwrite:
-        # It has published a part, which it may not overwrite.
-        return False
-    given = (record.overwrite, record.priority, record.max_attempts, record.instance_type)
-    return given == (wanted.overwrite, wanted.priority, wanted.max_attempts, wanted.instance_type)
+def _terms(job: NewJob | JobRecord) -> tuple[object, ...]:
+    """How a job is run. It may be changed without making the item another one, but not in a job that there is."""
+    return job.overwrite, job.priority, job.max_attempts, job.instance_type, job.wall_limit
 
 
 def _artifacts(record: JobRecord) -> list[Artifact]:
     return [Artifact.from_record(each) for each in (record.result or {}).get("artifacts", [])]
-
-
-def _changed(record: JobRecord) -> bool:
-    """Whether somebody has put something else where an output was."""
-    return any(_size(each) not in (None, each.bytes) for each in _artifacts(record))
 
 
 def _size(artifact: Artifact) -> int | None:
@@ -104,7 +149,18 @@ def _size(artifact: Artifact) -> int | None:
     if path is None:
         remote = open_remote(artifact.uri)
         return remote.size() if remote.exists() else None
+    return _bytes(path)
+
+
+def _bytes(path: Path) -> int | None:
     try:
         return path.stat().st_size if path.is_file() else None
     except OSError:
         return None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, but for hidden files and the list of its outputs."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(root, name) for name in names if name[0] != "." and name != MANIFEST_NAME)

@@ -75,7 +75,7 @@ async def run_batch(
         jobs: As :func:`~pitchey_runner.batch.read_batch` returns them: all of one batch.
     """
     started = time.monotonic()
-    enqueued = await anyio.to_thread.run_sync(enqueue_batch, store, jobs)
+    enqueued = await anyio.to_thread.run_sync(enqueue_batch, store, host, jobs)
     supervisor = Supervisor(
         store,
         host,

@@ -343,6 +343,7 @@ class JobRecord:
     batch_id: str | None
     item_key: str | None
     instance_type: str
+    wall_limit: float | None
     plugin_version: str | None
     organization_id: str
     submitted_by: str | None

@@ -43,6 +43,7 @@ class ProducingChecks:
             assert getattr(record, name) == getattr(new, name)
         for name in ("item_key", "instance_type", "plugin_version", "organization_id", "submitted_by"):
             assert getattr(record, name) == getattr(new, name)
+        assert record.wall_limit == 12.5
         assert (record.retry_count, record.lost_count, record.claim_seq, record.cost_nanos) == (0, 0, 0, 0)
         assert [event.kind for event in store.events(job_id=new.id)] == ["enqueued"]
 

@@ -108,6 +108,7 @@ def as_record(job: ModelJob) -> JobRecord:
         batch_id=new.batch_id,
         item_key=new.item_key,
         instance_type=new.instance_type,
+        wall_limit=new.wall_limit,
         plugin_version=new.plugin_version,
         organization_id=new.organization_id,
         submitted_by=new.submitted_by,

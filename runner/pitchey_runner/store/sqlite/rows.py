@@ -132,6 +132,7 @@ def as_record(row: sqlite3.Row) -> JobRecord:
         batch_id=row["batch_id"],
         item_key=row["item_key"],
         instance_type=row["instance_type"],
+        wall_limit=row["wall_limit"],
         plugin_version=row["plugin_version"],
         organization_id=row["organization_id"],
         submitted_by=row["submitted_by"],
