@@ -90,6 +90,37 @@ def test_a_lock_that_is_never_released_is_an_error_and_nothing_is_written(
     assert store.counts() == {JobState.PENDING: 1}
 
 
+def test_closing_does_not_wait_for_a_lock_that_nobody_needs_any_more(
+    empty_store: Path, held_lock: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(writer, "_GOODBYE_SECONDS", 0.1)
+    with SqliteStore(empty_store, prices=PriceBook()) as store:
+        with pytest.raises(StoreError, match="write lock"):
+            store.enqueue([job()])
+        thread = store._writer._thread
+    assert thread is not None
+    assert thread.is_alive()
+    fcntl.flock(held_lock, fcntl.LOCK_UN)
+    thread.join(10)
+    assert not thread.is_alive()
+    with SqliteStore(empty_store, prices=PriceBook()) as store:
+        assert store.list() == []
+
+
+def test_closing_waits_for_those_who_still_wait(empty_store: Path, held_lock: int) -> None:
+    store = SqliteStore(empty_store, prices=PriceBook())
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(store.enqueue, [job()])
+        _wait_until(lambda: store._writer._writing == 1)
+        closing_store = pool.submit(store.close)
+        _wait_until(lambda: store._writer._closed)
+        assert not closing_store.done()
+        fcntl.flock(held_lock, fcntl.LOCK_UN)
+        assert len(waiting.result()) == 1
+        closing_store.result()
+
+
 def test_a_writer_without_manners_is_waited_for(store: SqliteStore, empty_store: Path) -> None:
     with closing(sqlite3.connect(empty_store, isolation_level=None)) as rude, ThreadPoolExecutor(1) as pool:
         rude.execute("BEGIN IMMEDIATE")

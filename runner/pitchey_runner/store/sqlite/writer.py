@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _MAX_GROUP = 512
 _PATIENCE_SECONDS = 60.0
+_GOODBYE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class GroupWriter:
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._writing = 0
 
     def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``operation`` inside a transaction of the writer thread; durable when this returns.
@@ -65,18 +67,29 @@ class GroupWriter:
                 self._thread = threading.Thread(target=self._work, name="pitchey-store-writer", daemon=True)
                 self._thread.start()
             self._waiting.put(_Operation(operation, answer))
-        with translated(self._path):
-            return cast("T", self._wait(answer))
+            self._writing += 1
+        try:
+            with translated(self._path):
+                return cast("T", self._wait(answer))
+        finally:
+            with self._guard:
+                self._writing -= 1
 
     def close(self) -> None:
-        """Write what is waiting and end the thread. Safe to call twice."""
+        """Write what is waiting and end the thread. Safe to call twice.
+
+        Where nobody waits for an answer any more the thread may still wait for the lock, on nobody's behalf, and for
+        ever if a stopped process holds it. Then it is left behind: it writes nothing, and ends with the lock's holder
+        or with this process.
+        """
         with self._guard:
             self._closed = True
             thread, self._thread = self._thread, None
+            patience = _PATIENCE_SECONDS if self._writing else _GOODBYE_SECONDS
             if thread is not None:
                 self._waiting.put(None)
         if thread is not None:
-            thread.join()
+            thread.join(patience)
 
     def _wait(self, answer: Future[Any]) -> Any:
         try:
