@@ -172,6 +172,30 @@ def test_equal_items_are_two_jobs(cli: Cli) -> None:
     assert counts(summary(cli, file, "-o", "out")) == (0, 0, 2, 0)
 
 
+def test_no_two_jobs_share_a_folder(cli: Cli, inputs: Path) -> None:
+    (inputs / "a-2.txt").write_text("another a")
+    one = {"type": "test-copy", "payload": {"input_url": "in/a.txt"}}
+    other = {"type": "test-copy", "payload": {"input_url": "in/a-2.txt"}}
+    file = write(cli, json.dumps([one, one, other]), "jobs.json")
+    assert counts(summary(cli, file, "-o", "out")) == (3, 3, 0, 0)
+    assert sorted(os.listdir(cli.folder / "out")) == ["a", "a-2.txt", "a.txt-2"]
+    assert (cli.folder / "out/a-2.txt/copy.bin").read_text() == "another a"
+
+
+def test_a_folder_is_named_after_as_much_of_a_long_name_as_fits(cli: Cli, inputs: Path) -> None:
+    name = "ü" * 125 + ".txt"
+    (inputs / name).write_text("long")
+    rows = [
+        {"type": "test-copy", "payload": {"input_url": f"in/{name}", "seconds": seconds}}
+        for seconds in (0, 0, 0.01)
+    ]
+    file = write(cli, json.dumps(rows), "jobs.json")
+    assert counts(summary(cli, file, "-o", "out")) == (3, 3, 0, 0)
+    made = os.listdir(cli.folder / "out")
+    assert len(made) == 3
+    assert all(each.startswith("ü" * 100 + "-") for each in made)
+
+
 def test_json_is_read_as_json(cli: Cli) -> None:
     text = json.dumps([{"type": "test-echo", "payload": {"text": "\U0001f3ac"}}], indent="\t")
     assert summary(cli, write(cli, text, "jobs.json"))["completed"] == 1

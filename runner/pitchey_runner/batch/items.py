@@ -8,6 +8,7 @@ depend on its place, so that an item which joins later never takes the folder of
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ __all__ = ["DEFAULT_OUTPUT", "BatchOptions", "batch_id_of", "read_batch"]
 
 DEFAULT_OUTPUT: Final = "pitchey-output"
 """Where outputs go if nobody says."""
+
+_MAX_NAME_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +150,12 @@ class _Item:
 
     Attributes:
         names: What its folder may be called, the shortest first; nothing in them depends on the item's place.
-        content: Digest of all that makes it this item.
-        ordinal: Its number among equal ones, from 1.
+        key: By which it is known again.
     """
 
     job: NewJob
     names: tuple[str, ...]
-    content: str
-    ordinal: int
+    key: str
 
 
 def _identified(host: Host, batch_id: str, drafts: list[NewJob]) -> list[NewJob]:
@@ -165,14 +166,17 @@ def _identified(host: Host, batch_id: str, drafts: list[NewJob]) -> list[NewJob]
         fingerprints = input_fingerprints(host, draft.type, draft.payload)
         content = digest(draft.type, draft.payload, draft.output, fingerprints)
         equal[content] += 1
+        ordinal = equal[content]
         names = _names(fingerprints[0][0] if fingerprints else None, draft.type)
-        unique = f"{names[-1]}-{digest(draft.type, draft.payload)[:8]}"
-        items.append(_Item(draft, (*names, unique), content, equal[content]))
+        names = (*names, f"{names[-1]}-{digest(draft.type, draft.payload)[:8]}")
+        if ordinal > 1:
+            names = tuple(f"{name}-{ordinal}" for name in names)
+        items.append(_Item(draft, names, digest(batch_id, content, ordinal)))
     # Of each name and output, the items that would like to have it.
     rivals: defaultdict[tuple[str | None, str], set[str]] = defaultdict(set)
     for item in items:
         for name in item.names:
-            rivals[item.job.output, name.casefold()].add(item.content)
+            rivals[item.job.output, name.casefold()].add(item.key)
     return [_placed(batch_id, item, rivals) for item in items]
 
 
@@ -180,18 +184,23 @@ def _placed(batch_id: str, item: _Item, rivals: Mapping[tuple[str | None, str], 
     output = str(item.job.output)
     free = (name for name in item.names if len(rivals[item.job.output, name.casefold()]) == 1)
     name = next(free, item.names[-1])
-    if item.ordinal > 1:
-        name = f"{name}-{item.ordinal}"
     target = to_url(path / name, Path("/")) if (path := to_path(output)) else join(output, name)
-    key = digest(batch_id, item.content, item.ordinal)
-    return replace(item.job, output=target, batch_id=batch_id, item_key=key)
+    return replace(item.job, output=target, batch_id=batch_id, item_key=item.key)
 
 
 def _names(url: str | None, fallback: str) -> tuple[str, ...]:
-    """Folder names after an input: its file name without the extension, and with it."""
+    """Folder names after an input: its file name without the extension, and with it; short enough for additions."""
     if url is None:
         return (fallback,)
     path = to_path(url) if scheme_of(url) == "file" else None
     name = path.name if path is not None else PurePosixPath(unquote(urlsplit(url).path)).name
     stem = PurePosixPath(name).stem if name else ""
-    return (stem, name) if stem not in ("", ".", "..") and "\0" not in stem else ("item",)
+    if stem in ("", ".", "..") or "\0" in stem:
+        return ("item",)
+    return _cut(stem), _cut(name)
+
+
+def _cut(name: str) -> str:
+    while len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        name = name[:-1]
+    return name
