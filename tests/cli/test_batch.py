@@ -348,6 +348,15 @@ def test_two_signals_stop_at_once(cli: Cli, eventually: Callable[..., Any]) -> N
     assert {each["status"] for each in cli("list").lines} == {"pending"}
 
 
+def test_a_cancelled_job_is_not_all_fine(cli: Cli, eventually: Callable[..., Any]) -> None:
+    process = cli.start("batch", sleeping(cli, 60.0), "--slots", "3", "--json")
+    eventually(lambda: len(traces(cli)) == 3)
+    cli("cancel", *[each["id"] for each in cli("list").lines])
+    out, err = process.communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert (last["cancelled"], last["failed"], process.returncode) == (3, 0, 1), err
+
+
 def test_a_killed_batch_is_resumed(cli: Cli, eventually: Callable[..., Any]) -> None:
     file = sleeping(cli, 1.0)
     process = cli.start("batch", file, "--slots", "1", "--json")

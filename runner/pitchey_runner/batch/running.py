@@ -38,6 +38,10 @@ class BatchSummary:
     wall_seconds: float
     cost_nanos: int
 
+    @property
+    def all_done(self) -> bool:
+        return self.completed == self.submitted
+
     def as_record(self) -> dict[str, Any]:
         record = asdict(self)
         record["wall_seconds"] = round(self.wall_seconds, 3)

@@ -76,4 +76,4 @@ def batch_verb(
         show_batch(done, as_json=invocation.as_json)
     if done.interrupted:
         return INTERRUPTED
-    return 1 if done.summary.failed else 0
+    return 0 if done.summary.all_done else 1
