@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pitchey_core.errors import StoreError, UsageError
 from pitchey_core.host import Host, digest
@@ -15,6 +15,8 @@ from pitchey_core.storage import to_path, to_url
 from pitchey_runner.store.interface import JobRecord, JobStore, NewJob, Priority
 
 __all__ = ["JobRequest", "input_fingerprints", "new_job", "result_of", "submit"]
+
+_LONGEST: Final = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,12 @@ def new_job(
     """
     spec = host.spec(request.type)
     payload = host.normalise(spec.name, request.payload, base=base)
-    if request.wall_limit is not None and request.wall_limit <= 0:
-        raise UsageError(f"wall_limit: {request.wall_limit:g} is not a positive number of seconds")
+    if request.wall_limit is not None and not 0 < request.wall_limit <= _LONGEST:
+        raise UsageError(
+            f"wall_limit: {request.wall_limit} is not a number of seconds above 0, up to 10 years"
+        )
+    if not 0 <= request.delay_seconds <= _LONGEST:
+        raise UsageError(f"delay: {request.delay_seconds} is not a number of seconds from 0 to 10 years")
     instance = host.instance(request.instance_type or spec.resources)
     return NewJob(
         type=spec.name,

@@ -25,6 +25,10 @@ from pitchey_runner.cli import main
         (["test-echo", "--repeat", "0"], "Invalid value for '", "pitchey-run test-echo --help"),
         (["test-copy"], "Missing argument 'INPUT_URL'", "pitchey-run test-copy --help"),
         (["batch", "nowhere.yaml"], "nowhere.yaml does not exist", "a batch is a file or a folder"),
+        (["submit", "test-noop", "--delay", "inf"], "delay: inf is not a number of seconds", None),
+        (["submit", "test-noop", "--delay", "nan"], "delay: nan is not a number of seconds", None),
+        (["submit", "test-noop", "--delay", "1e300"], "delay: 1e+300 is not a number of seconds", None),
+        (["test-noop", "--wall-limit", "inf"], "wall_limit: inf is not a number of seconds", None),
         (["dead", "purge"], "name jobs by their ids", None),
         (
             ["cost", "--since", "yesterday"],

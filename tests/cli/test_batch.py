@@ -259,22 +259,26 @@ def test_every_problem_is_listed_and_nothing_is_enqueued(cli: Cli) -> None:
         "- {payload: {}, prio: high}\n"
         "- {payload: {}, priority: hihg}\n"
         "- five\n"
-        "- payload: {repeat: 0}\n",
+        "- payload: {repeat: 0}\n"
+        "- {payload: {}, wall_limit: .inf}\n"
+        "- {payload: {}, wall_limit: true}\n",
     )
     ran = cli("batch", file)
     assert ran.code == 2
     for words in (
-        "7 of 8 items cannot be used, nothing was enqueued",
+        "9 of 10 items cannot be used, nothing was enqueued",
         "items 2, 8: payload: repeat: ",
         "item 3: unknown value of style 'boxd' (did you mean 'boxed'?)",
         "item 4: unknown processor 'test-eco' (did you mean 'test-echo'",
         "item 5: unknown key 'prio' (did you mean 'priority'?)",
         "item 6: unknown priority 'hihg' (did you mean 'high'?)",
         "item 7: not a mapping but str",
+        "item 9: wall_limit: inf is not a number of seconds",
+        "item 10: wall_limit: not a number of seconds: True",
     ):
         assert words in ran.err
     error = json.loads(cli("batch", file, "--json").err)["error"]
-    assert [each["item"] for each in error["items"]] == [2, 3, 4, 5, 6, 7, 8]
+    assert [each["item"] for each in error["items"]] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
     assert cli("list").lines == []
 
 

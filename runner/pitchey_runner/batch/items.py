@@ -111,7 +111,7 @@ def _input_field(host: Host, name: str) -> str:
 def _request(entry: Entry, options: BatchOptions, base: Path) -> JobRequest:
     fields = entry.fields
     wall_limit = fields.get("wall_limit")
-    if wall_limit is not None and not isinstance(wall_limit, int | float):
+    if wall_limit is not None and (isinstance(wall_limit, bool) or not isinstance(wall_limit, int | float)):
         raise UsageError(f"wall_limit: not a number of seconds: {wall_limit!r}")
     name = fields.get("type", options.type)
     instance_type = fields.get("instance_type")
