@@ -363,13 +363,18 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs to list; all conditions hold together, an empty collection means any."""
+    """Which jobs to list; all conditions hold together, an empty collection means any.
+
+    Attributes:
+        started: Only jobs that were claimed before.
+    """
 
     states: Collection[JobState] = ()
     types: Collection[str] = ()
     batch_id: str | None = None
     ids: Collection[str] = ()
     since: datetime | None = None
+    started: bool = False
 
 
 EVERYTHING = JobFilter()

@@ -215,9 +215,8 @@ class Supervisor:
         ready = await in_thread(self.store.ready, self.batch_id)
         if any(ready.get(job_type) for job_type in self.types):
             return False
-        retries = JobFilter(states=[JobState.SCHEDULED], types=self.types, batch_id=self.batch_id)
-        scheduled = await in_thread(partial(self.store.list, retries, limit=10_000))
-        if any(record.claim_seq > 0 for record in scheduled):
+        retries = JobFilter([JobState.SCHEDULED], self.types, self.batch_id, started=True)
+        if await in_thread(self.store.counts, retries):
             return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=self.types, batch_id=self.batch_id)

@@ -63,6 +63,10 @@ class ReadingChecks:
         assert ids(JobFilter(states=both, ids=[video.id, loose.id, "nobody"])) == [video.id, loose.id]
         assert ids(JobFilter(states={JobState.FAILED})) == []
         assert store.counts(JobFilter(batch_id="b")) == {JobState.PENDING: 2, JobState.CANCELLED: 1}
+        assert ids(JobFilter(started=True)) == []
+        (claimed,) = store.claim(worker("me"), "code", 1)
+        store.release([claimed.claim])
+        assert ids(JobFilter(started=True, states={JobState.PENDING})) == [claimed.claim.job_id]
 
     def test_looks_at_one_batch_only(self, store: JobStore) -> None:
         store.enqueue([job("code"), job("video", batch_id="b"), job("video", delay_seconds=3)])

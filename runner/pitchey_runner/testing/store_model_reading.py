@@ -127,6 +127,7 @@ class ModelReader(JobStore):
             and (not where.ids or job.new.id in where.ids)
             and where.batch_id in {None, job.new.batch_id}
             and (where.since is None or job.created_at >= where.since)
+            and (job.claim_seq > 0 or not where.started)
         ]
 
     # Last, because below it the name would hide the built-in type in annotations.

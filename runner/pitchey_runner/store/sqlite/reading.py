@@ -41,4 +41,6 @@ def _condition(where: JobFilter) -> tuple[str, dict[str, Any]]:
     if where.since is not None:
         conditions.append("created_at >= :since")
         named["since"] = micros(where.since)
+    if where.started:
+        conditions.append("claim_seq > 0")
     return " AND ".join(conditions) or "TRUE", named
