@@ -94,7 +94,9 @@ class Warden:
         """Enforce the lease, the deadlines and the memory limit of what runs."""
         if self.lease_until is not None and time.clock_gettime(time.CLOCK_BOOTTIME) >= self.lease_until:
             self.lease_until = None
-            self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
+            # An idle slot holds no claim, and may stay warm.
+            if self.running is not None:
+                self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
         run = self.running
         if run is None:
             return

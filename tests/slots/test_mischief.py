@@ -186,6 +186,20 @@ def test_thousands_of_jobs_and_crashes_leak_no_descriptor(order: Callable[..., J
     assert after == before
 
 
+def test_an_idle_slot_outlives_its_lease_and_stays_warm(order: Callable[..., JobOrder]) -> None:
+    async def work(slot: Slot) -> list[Outcome]:
+        outcomes = await slot.run([order("test-noop")])
+        await slot.extend_lease(0.1)
+        await anyio.sleep(0.5)
+        return [*outcomes, *await slot.run([order("test-noop")])]
+
+    outcomes: list[Outcome] = anyio.run(_with_slot, work)
+    first, second = (outcome.facts for outcome in outcomes)
+    assert first is not None
+    assert second is not None
+    assert first["pid"] == second["pid"]
+
+
 def test_a_cancelled_caller_takes_the_slot_with_it(
     workplace: Workplace, order: Callable[..., JobOrder]
 ) -> None:
