@@ -9,13 +9,13 @@ import anyio
 import pytest
 from workplace import Workplace
 
-from pitchey_core.errors import TransientError
+from pitchey_core.errors import InputError, TransientError
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Outcome
 from pitchey_core.storage import Stage, to_url
-from pitchey_runner.store.interface import ClaimedJob, JobState, JobStore
-from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.store.interface import ClaimedJob, JobState, JobStore, Rescue
+from pitchey_runner.supervisor import Supervisor, settling
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.orders import order_for
 from pitchey_runner.supervisor.settling import Settler
@@ -33,6 +33,7 @@ def staged(job: ClaimedJob, order: JobOrder, text: str) -> Outcome:
     assert job.output is not None
     stage = Stage(job.output, order.key, overwrite=job.overwrite, workdir=order.workdir)
     stage.path("echo.txt", "text/plain").write_text(text)
+    (order.workdir / "inputs").mkdir(parents=True)
     return Outcome(order, {}, stage.seal().as_record(), Usage(wall_us=1), None, None)
 
 
@@ -57,12 +58,56 @@ def test_the_later_claims_outputs_are_what_is_published(workplace: Workplace, ov
         order_for(host, old)
         assert settler.settle(old, stale) is None
         settler.drop(old, stale)
+        assert [each.name for each in (workplace.data_dir / "work").iterdir()] == [fresh.order.key]
 
         settled = settler.settle(new, fresh)
         assert settled is not None
         assert settled.state is JobState.COMPLETED
     assert (out / "echo.txt").read_text() == "of the later claim"
     assert sorted(each.name for each in out.iterdir()) == ["echo.txt", "manifest.json"]
+    assert list((workplace.data_dir / "work").iterdir()) == []
+
+
+def test_what_a_taken_over_job_has_staged_is_left_to_its_new_holder(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = workplace.root / "out"
+    job = replace(workplace.job("test-echo"), output=to_url(out, Path("/")))
+    host = workplace.host
+    taken: list[Rescue] = []
+
+    def taken_over(_: object) -> None:
+        taken.extend(store.rescue(worker("rescuer"), ["slow"]))
+        raise InputError("the disk has just gone")
+
+    with workplace.store() as store:
+        store.enqueue([job])
+        settler = Settler(store, host)
+        slow = claimed_by("slow", store)
+        with monkeypatch.context() as patch:
+            patch.setattr(settling, "publish", taken_over)
+            assert settler.settle(slow, staged(slow, order_for(host, slow), "whole")) is None
+        assert taken[0].rolled_forward is not None
+        settled = settler.roll_forward(taken[0].rolled_forward)
+    assert settled is not None
+    assert settled.state is JobState.COMPLETED
+    assert (out / "echo.txt").read_text() == "whole"
+    assert list((workplace.data_dir / "work").iterdir()) == []
+
+
+def test_what_killed_runners_have_left_to_work_on_goes_before_the_next_try(workplace: Workplace) -> None:
+    work = workplace.data_dir / "work"
+    with workplace.store() as store:
+        store.enqueue([workplace.job("test-echo")])
+        for name in ("one", "two", "three"):
+            job = claimed_by(name, store)
+            key = order_for(workplace.host, job).key
+            assert not work.exists() or list(work.iterdir()) == []
+            (work / key / "inputs").mkdir(parents=True)
+            if name != "three":
+                store.cancel([job.claim.job_id])
+                store.rescue(worker("rescuer"), [name])
+                store.retry([job.claim.job_id])
 
 
 def test_the_end_of_an_old_claim_is_not_the_end_of_the_new_one(workplace: Workplace) -> None:

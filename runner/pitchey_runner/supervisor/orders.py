@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.storage import discard_stale
-from pitchey_runner.store.interface import ClaimedJob
+from pitchey_runner.store.interface import Claim, ClaimedJob
 
-__all__ = ["order_for"]
+__all__ = ["discard_work", "order_for"]
 
 
 def order_for(host: Host, job: ClaimedJob) -> JobOrder:
@@ -35,4 +36,12 @@ def order_for(host: Host, job: ClaimedJob) -> JobOrder:
     )
     if job.output is not None and job.claim.claim_seq > 1:
         discard_stale(job.output, order.key)
+    discard_work(host, job.claim, own=False)
     return order
+
+
+def discard_work(host: Host, claim: Claim, *, own: bool = True) -> None:
+    """Remove the work folders of a job's claims up to this one; those of killed runners nobody else removes."""
+    for number in range(1, claim.claim_seq + own):
+        folder = host.settings.data_dir / "work" / f"{claim.job_id}.{number}"
+        shutil.rmtree(folder, ignore_errors=True)

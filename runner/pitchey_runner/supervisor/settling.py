@@ -27,6 +27,7 @@ from pitchey_runner.store.interface import (
     Settlement,
 )
 from pitchey_runner.supervisor.events import JobSettled
+from pitchey_runner.supervisor.orders import discard_work
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS, judge
 
 __all__ = ["Settler"]
@@ -58,7 +59,10 @@ class Settler:
                 cancelled = self._cancelled(settlement)
                 return self._finish(job, cancelled) if self.store.settle([cancelled])[0] else None
             settlement = self._publish(manifest, settlement)
-        if not self.store.settle([settlement])[0]:
+            if not self.store.settle([settlement])[0]:
+                # Whoever took it over publishes what we have staged, and removes it then.
+                return None
+        elif not self.store.settle([settlement])[0]:
             self._clean_up(job, outcome)
             return None
         self._clean_up(job, outcome)
@@ -71,7 +75,10 @@ class Settler:
         assert job.manifest is not None
         assert job.settlement is not None
         settlement = self._publish(job.manifest, _from_record(job.claim, job.settlement))
-        return self._finish(job, settlement) if self.store.settle([settlement])[0] else None
+        if not self.store.settle([settlement])[0]:
+            return None
+        discard_work(self.host, job.claim)
+        return self._finish(job, settlement)
 
     def fail(self, job: ClaimedJob, error: PitcheyError) -> JobSettled | None:
         """Settle an attempt that could not even start."""
@@ -92,6 +99,7 @@ class Settler:
             Stage(
                 job.output, outcome.order.key, overwrite=job.overwrite, workdir=outcome.order.workdir
             ).discard()
+        discard_work(self.host, job.claim)
 
     def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
         verdict = judge(job, outcome.error, backoff_base=self.backoff_base)
@@ -139,7 +147,7 @@ class Settler:
     def _clean_up(self, job: ClaimedJob, outcome: Outcome) -> None:
         if job.output is not None:
             discard_stale(job.output, outcome.order.key, own=True)
-        shutil.rmtree(outcome.order.workdir, ignore_errors=True)
+        discard_work(self.host, job.claim)
 
     def _bare_result(self, job: ClaimedJob, state: JobState, error: PitcheyError) -> dict[str, Any]:
         return {
