@@ -236,7 +236,19 @@ class _Trouble:
 
 
 @pytest.mark.parametrize(
-    "method", ["claim", "promote_due", "commit_manifests", "settle", "beat", "cancellations"]
+    "method",
+    [
+        "change_counter",
+        "promote_due",
+        "ready",
+        "claim",
+        "beat",
+        "cancellations",
+        "commit_manifests",
+        "settle",
+        "list",
+        "counts",
+    ],
 )
 def test_passing_trouble_with_the_store_loses_nothing(workplace: Workplace, method: str) -> None:
     out = workplace.root / "out"

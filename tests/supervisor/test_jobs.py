@@ -12,7 +12,7 @@ from workplace import Workplace
 from pitchey_core.host import Host
 from pitchey_core.storage import to_url
 from pitchey_runner.store.interface import AttemptOutcome, JobState, Priority
-from pitchey_runner.supervisor import JobProgress, JobSettled, JobStarted, Supervisor
+from pitchey_runner.supervisor import Event, JobProgress, JobSettled, JobStarted, Supervisor, pool
 
 
 def test_a_job_is_done_published_priced_and_told(workplace: Workplace) -> None:
@@ -149,6 +149,32 @@ def test_outputs_that_exist_are_left_alone(workplace: Workplace) -> None:
     assert record.error["class"] == "OutputExists"
     assert (out / "echo.txt").read_text() == "precious"
     assert [each.name for each in out.iterdir()] == ["echo.txt"]
+
+
+def test_slots_that_are_idle_for_long_are_closed_while_others_work(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_IDLE_SECONDS", 0.1)
+    idle: list[int] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, JobProgress):
+            idle.append(len(supervisor._pool._idle["test-async"]))
+
+    with workplace.store() as store:
+        supervisor = Supervisor(store, workplace.host, watcher=watch)
+        supervisor._pool.vcpus = 8.0
+        store.enqueue([workplace.job("test-async", seconds=0.3) for _ in range(3)])
+        store.enqueue([workplace.job("test-sleep", seconds=4)])
+
+        async def main() -> None:
+            await supervisor.run(drain=True)
+
+        anyio.run(main)
+        assert store.counts() == {JobState.COMPLETED: 4}
+    # The least that its queue keeps is one.
+    assert max(idle) > 1
+    assert idle[-1] == 1
 
 
 @pytest.mark.parametrize("stream", ["stdout", "both"])

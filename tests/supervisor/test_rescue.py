@@ -18,7 +18,7 @@ from pitchey_core.resources import GIB
 from pitchey_runner.store.interface import Beat, JobState, WorkerInfo
 from pitchey_runner.store.migrations import upgrade
 from pitchey_runner.store.sqlite.store import SqliteStore
-from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.supervisor import Event, JobSettled, Supervisor
 from pitchey_runner.supervisor.identity import is_dead_here, this_worker
 from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.testing.store_samples import ManualClock, worker
@@ -107,6 +107,23 @@ def test_a_jump_of_the_clock_takes_no_job_from_the_worker_that_runs_it(
     assert [record.lost_count for record in records if record] == [0, 1]
     assert records[0] is not None
     assert records[0].status is JobState.PENDING
+
+
+def test_the_end_of_a_job_that_rescue_ends_is_told(workplace: Workplace) -> None:
+    job = workplace.job("test-noop")
+    told: list[Event] = []
+    with workplace.store() as store:
+        store.enqueue([job])
+        store.claim(worker("dead", lease_seconds=0), "test-noop", 1)
+        store.cancel([job.id])
+        supervisor = Supervisor(store, workplace.host, watcher=told.append)
+        anyio.run(supervisor._rescue)
+    (event,) = told
+    assert isinstance(event, JobSettled)
+    assert (event.job_id, event.type, event.state) == (job.id, "test-noop", JobState.CANCELLED)
+    assert event.error is not None
+    assert event.result is not None
+    assert event.result["status"] == "cancelled"
 
 
 def test_lost_attempts_are_priced_with_the_instance_types_of_this_host(workplace: Workplace) -> None:

@@ -56,3 +56,17 @@ def test_a_watcher_that_fails_takes_no_job_down(workplace: Workplace) -> None:
         store.enqueue([workplace.job("test-noop", value=n) for n in range(3)])
         records = drain(workplace, store, watch)
     assert [record.status for record in records] == [JobState.COMPLETED] * 3
+
+
+def test_a_watcher_that_nobody_reads_is_not_asked_again(workplace: Workplace) -> None:
+    asked: list[Event] = []
+
+    def watch(event: Event) -> None:
+        asked.append(event)
+        raise BrokenPipeError
+
+    with workplace.store() as store:
+        store.enqueue([workplace.job("test-noop", value=n) for n in range(3)])
+        records = drain(workplace, store, watch)
+    assert [record.status for record in records] == [JobState.COMPLETED] * 3
+    assert len(asked) == 1

@@ -64,6 +64,9 @@ class Teller:
         if self._watcher is not None:
             try:
                 self._watcher(event)
+            except BrokenPipeError:
+                # Whoever read has had enough. The work goes on, untold.
+                self._watcher = None
             except Exception:  # noqa: BLE001 - what is shown of the work must not stop it
                 _log.exception("the watcher failed")
         if not self._observers:

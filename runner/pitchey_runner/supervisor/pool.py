@@ -90,13 +90,16 @@ class Pool:
     async def reap(self) -> None:
         """Close slots that were idle for a minute, down to their queue's ``min_slots``."""
         now = time.monotonic()
+        old = []
         for job_type, idle in self._idle.items():
             keep = max(0, self.host.queue(job_type).min_slots - len(self._reserved[job_type]))
             for entry in idle[: max(0, len(idle) - keep)]:
                 since, slot = entry
                 if now - since > _IDLE_SECONDS:
                     idle.remove(entry)
-                    await slot.close()
+                    old.append(slot)
+        for slot in old:
+            await slot.close()
 
     async def close(self) -> None:
         """Close every slot, busy ones too."""

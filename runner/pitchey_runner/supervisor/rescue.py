@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from pitchey_core.process import kill_tree, processes_with_tag
-from pitchey_runner.store.interface import ClaimedJob, JobStore, MemoryOf, WorkerInfo, built_in_memory
+from pitchey_runner.store.interface import JobStore, MemoryOf, Rescue, WorkerInfo, built_in_memory
 from pitchey_runner.supervisor.identity import is_dead_here
 
 __all__ = ["rescue"]
@@ -16,14 +16,14 @@ _SILENT_LEASES: Final = 10
 """After so many leases without a sign of life a worker that holds nothing is forgotten."""
 
 
-def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memory) -> list[ClaimedJob]:
+def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memory) -> list[Rescue]:
     """Take over the jobs of dead workers, and of those anywhere whose lease has run out.
 
     Jobs are requeued only after what is left of the worker's processes is verified gone, so one job never runs
     twice at a time on a host.
 
     Returns:
-        Jobs whose outputs were committed and have to be published, claimed by ``me``.
+        What became of each; those whose outputs were committed have to be published, and are claimed by ``me``.
     """
     dead, forgotten = [], []
     now = store.now()
@@ -41,7 +41,7 @@ def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memor
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:
         store.remove_worker(worker_id)
-    return [each.rolled_forward for each in rescued if each.rolled_forward is not None]
+    return rescued
 
 
 def _clear(worker_id: str) -> bool:

@@ -24,6 +24,7 @@ from pitchey_core.errors import (
     StoreError,
     TransientError,
     UnknownName,
+    error_from_record,
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
@@ -36,6 +37,7 @@ from pitchey_runner.store.interface import (
     JobStore,
     NewJob,
 )
+from pitchey_runner.submission import result_of
 from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted, Teller, Watcher
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.identity import this_worker
@@ -134,9 +136,8 @@ class Supervisor:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
-                # What cannot be given back for trouble with the store is rescued when the lease runs out.
+                await self._release(list(self._held.values()))
                 with contextlib.suppress(StoreError, OutOfSpace):
-                    await self._release(list(self._held.values()))
                     await in_thread(self.store.remove_worker, self._me.id)
 
     async def run_one(self, job: NewJob) -> JobRecord:
@@ -170,12 +171,14 @@ class Supervisor:
     async def _claim_until_done(self, drain: bool) -> None:
         for held in list(self._held.values()):
             self._start_lane(held.job.type, [held])
-        seen = -1
+        counter = seen = -1
         looked = 0.0
         while not self.interrupted:
             self._change = anyio.Event()
             now = time.monotonic()
-            counter = self.store.change_counter()
+            # Where it cannot be read, the look that comes each quarter of a second will tell.
+            with contextlib.suppress(StoreError):
+                counter = self.store.change_counter()
             if counter != seen or now - looked > 0.25:
                 seen, looked = counter, now
                 started = await self._claim_what_fits()
@@ -183,7 +186,7 @@ class Supervisor:
                     seen = -1
                 elif drain and not self._held and await self._drained():
                     return
-                elif not self._held:
+                else:
                     await self._pool.reap()
             with anyio.move_on_after(_POLL_SECONDS):
                 await self._change.wait()
@@ -212,15 +215,15 @@ class Supervisor:
         return started
 
     async def _drained(self) -> bool:
-        ready = await in_thread(self.store.ready, self.batch_id)
+        ready = await patiently(self._patience, self.store.ready, self.batch_id)
         if any(ready.get(job_type) for job_type in self.types):
             return False
         retries = JobFilter([JobState.SCHEDULED], self.types, self.batch_id, started=True)
-        if await in_thread(self.store.counts, retries):
+        if await patiently(self._patience, self.store.counts, retries):
             return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=self.types, batch_id=self.batch_id)
-        return not await in_thread(self.store.counts, elsewhere)
+        return not await patiently(self._patience, self.store.counts, elsewhere)
 
     # -- a lane: one slot, the jobs of one claim ----------------------------------------------------------------
 
@@ -242,7 +245,7 @@ class Supervisor:
             self._pool.release(job_type)
             unstarted = [held for held in lane if self._held.get(held.job.claim.job_id) is held]
             with anyio.CancelScope(shield=True):
-                await self._release(unstarted)
+                await self._release(unstarted, 0.0 if self._fast else self._patience)
             self._change.set()
 
     async def _work(self, job_type: str, batch: list[Held]) -> None:
@@ -361,12 +364,16 @@ class Supervisor:
         else:
             _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
 
-    async def _release(self, lane: list[Held]) -> None:
+    async def _release(self, lane: list[Held], patience: float = 0.0) -> None:
+        """Give back what was not run; for up to ``patience`` seconds while the store gives trouble."""
         claims = [held.job.claim for held in lane if not held.lost]
         for held in lane:
             self._forget(held)
         if claims:
-            await in_thread(self.store.release, claims)
+            try:
+                await patiently(patience, self.store.release, claims)
+            except (StoreError, OutOfSpace) as error:
+                _log.error("%d jobs could not be given back and will be rescued: %s", len(claims), error)
 
     def _forget(self, held: Held) -> None:
         """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""
@@ -386,14 +393,26 @@ class Supervisor:
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
         try:
-            rolled = await in_thread(rescue, self.store, self._me, self._memory_of)
+            rescued = await in_thread(rescue, self.store, self._me, self._memory_of)
         except PitcheyError as error:
             _log.warning("rescue failed: %s", error)
             return
-        for job in rolled:
-            self._held[job.claim.job_id] = held = Held(job)
-            await self._conclude(held, partial(self._settler.roll_forward, job))
+        for each in rescued:
+            if (job := each.rolled_forward) is not None:
+                self._held[job.claim.job_id] = held = Held(job)
+                await self._conclude(held, partial(self._settler.roll_forward, job))
+            elif each.state.finished:
+                await self._tell_of_end(each.job_id)
         self._change.set()
+
+    async def _tell_of_end(self, job_id: str) -> None:
+        """Of a job that the store itself has ended: it was lost too often, or cancelled when its worker died."""
+        with contextlib.suppress(StoreError):
+            record = await in_thread(self.store.get, job_id)
+            if record is not None and self.batch_id in (None, record.batch_id):
+                error = error_from_record(record.error) if record.error else None
+                result = result_of(record)
+                self._tell(JobSettled(job_id, record.type, record.status, error=error, result=result))
 
     def _memory_of(self, instance_type: str) -> int | None:
         try:
