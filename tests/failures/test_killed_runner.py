@@ -246,7 +246,6 @@ class _Trouble:
         "cancellations",
         "commit_manifests",
         "settle",
-        "list",
         "counts",
     ],
 )

@@ -93,9 +93,18 @@ def test_a_batch_processor_gets_one_call_and_each_job_its_own_end(workplace: Wor
 
 
 def test_the_members_of_a_crashed_batch_run_again_alone(workplace: Workplace) -> None:
-    jobs = [workplace.job("test-batch", value=n, crash=n == 1) for n in range(3)]
+    out = workplace.root / "out"
+    jobs = [
+        replace(
+            workplace.job("test-batch", value=n, crash=n == 1, output=True),
+            output=to_url(out / str(n), Path("/")),
+        )
+        for n in range(3)
+    ]
     records, _ = workplace.drain(*jobs, max_slots=1)
-    assert {record.status for record in records} == {JobState.COMPLETED}
+    assert [record.error for record in records] == [None, None, None]
+    assert [(out / str(n) / "batch.txt").read_text() for n in range(3)] == ["0\n", "1\n", "2\n"]
+    assert {record.retry_count for record in records} == {0}
     assert {record.result["facts"]["size"] for record in records if record.result} == {1}
 
 

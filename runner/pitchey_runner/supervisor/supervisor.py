@@ -279,13 +279,18 @@ class Supervisor:
             await self._stop_before(held)
         if ended:
             self._pace.note(job_type, (time.monotonic() - began) / len(ended))
+        again: list[tuple[Held, Outcome]] = []
         for held, outcome in ended:
             held.slot = None
             if len(ended) > 1 and self._deserves_another(held, outcome):
-                held.spent = held.spent.plus(outcome.usage)
-                await self._work(job_type, [held])
+                again.append((held, outcome))
             else:
                 await self._settle(held, replace(outcome, usage=outcome.usage.plus(held.spent)))
+        for held, outcome in again:
+            held.spent = held.spent.plus(outcome.usage)
+            # The same claim, so the same folders: what the dead call has left in them must not be found there.
+            await in_thread(self._settler.drop, held.job, outcome)
+            await self._work(job_type, [held])
 
     async def _orders(self, batch: list[Held]) -> list[tuple[Held, JobOrder]]:
         """The orders of those that are still to be run."""

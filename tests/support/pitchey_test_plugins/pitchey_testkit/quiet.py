@@ -133,6 +133,7 @@ class BatchPayload(TestPayload):
     fail: bool = Field(False, description="Fail this item")
     odd: bool = Field(False, description="Return facts for this item that do not fit the model")
     crash: bool = Field(False, description="Take the process down, if there is company in the batch")
+    output: bool = Field(False, description="Write an artifact first, which must not be there")
 
 
 class BatchFacts(TestFacts):
@@ -158,6 +159,9 @@ class Batch(BatchProcessor[BatchPayload, BatchFacts]):
     ) -> Sequence[BatchFacts | PitcheyError]:
         for payload, job in zip(payloads, jobs, strict=True):
             leave_trace(payload, job)
+            if payload.output:
+                with job.artifact("batch.txt", "text/plain").open("x") as file:
+                    file.write(f"{payload.value}\n")
             if payload.crash and len(payloads) > 1:
                 os._exit(9)
         time.sleep(max(payload.seconds for payload in payloads))
