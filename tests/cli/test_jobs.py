@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from pitchey_cli import Cli
+
+from pitchey_runner.store import open_store
+from pitchey_runner.store.interface import ClaimedJob, JobStore, WorkerInfo
+from pitchey_runner.supervisor.identity import this_worker
 
 
 def submit(cli: Cli, *args: str) -> str:
@@ -15,6 +21,11 @@ def submit(cli: Cli, *args: str) -> str:
     assert ran.code == 0, ran.err
     assert list(ran.data) == ["job_id"]
     return str(ran.data["job_id"])
+
+
+def _claimed(store: JobStore, worker: WorkerInfo) -> list[ClaimedJob]:
+    store.promote_due()
+    return store.claim(worker, "test-noop", 1)
 
 
 def test_submit_work_status(cli: Cli) -> None:
@@ -46,6 +57,35 @@ def test_submit_work_status(cli: Cli) -> None:
     shown = cli("status", job, "--no-json").out
     assert "echo.txt" in shown
     assert "payload.text" in shown
+
+
+def test_a_reader_that_goes_stops_no_work(cli: Cli) -> None:
+    for value in ("1", "2", "3"):
+        submit(cli, "test-noop", "--value", value)
+    worker = cli.start("work", "--drain", "--json")
+    assert worker.stdout is not None
+    assert worker.stderr is not None
+    worker.stdout.close()
+    with worker.stderr:
+        said = worker.stderr.read()
+    assert (worker.wait(timeout=30), said) == (0, b"")
+    assert [each["status"] for each in cli("list").lines] == ["completed"] * 3
+
+
+def test_a_job_that_takes_its_workers_down_is_told(cli: Cli, eventually: Callable[..., Any]) -> None:
+    job = submit(cli, "test-noop")
+    me = this_worker(["test-noop"], lease_seconds=30)
+    dead = [replace(me, id=f"dead-{number}", pid_started=me.pid_started - 1) for number in range(3)]
+    with open_store(cli.env["PITCHEY_STORE"]) as store:
+        # That the third is dead, too, is for the next worker to find out.
+        for each in dead:
+            store.register_worker(each)
+            eventually(partial(_claimed, store, each))
+            if each is not dead[-1]:
+                store.rescue(me, [each.id])
+    ran = cli("work", "--drain", "--json")
+    assert ran.code == 1
+    assert (ran.data["job_id"], ran.data["error"]["class"]) == (job, "SlotCrashed")
 
 
 def test_drain_does_not_wait_for_first_run_delays(cli: Cli) -> None:

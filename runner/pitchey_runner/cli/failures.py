@@ -34,12 +34,13 @@ def guarded(app: click.Command, args: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
+    except Exception as error:  # noqa: BLE001 - here ends every way out
+        cause = _innermost(error)
+        if not isinstance(cause, BrokenPipeError):
+            return _report(cause, invocation, words)
         # Whoever reads has had enough. The interpreter would flush once more at its end, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001 - here ends every way out
-        return _report(_innermost(error), invocation, words)
     return code if isinstance(code, int) else 0
 
 
