@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from pitchey_core.pricing import Usage
-from pitchey_core.process.tree import tree_cpu_us, tree_memory
+from pitchey_core.process.tree import TreeMemory, tree
 
 __all__ = ["TreeMeter"]
 
@@ -16,7 +16,9 @@ _GROWTH_BYTES: Final = 8 * 1024**2
 
 
 class TreeMeter:
-    """Memory and CPU time of the tree under ``pid`` since the meter was made.
+    """Memory and CPU time of all that is below ``pid``, since the meter was made.
+
+    ``pid`` is a warden, which adopts the orphans of its slot: so they count as well.
 
     Resident sizes are summed at each sample: cheap, but shared pages count twice. Only when that sum has grown, or
     comes near a limit, is the exact (proportional) size asked of the kernel, which costs it a walk of page tables.
@@ -30,7 +32,7 @@ class TreeMeter:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.interval = _INTERVAL
-        self.cpu_before_us = tree_cpu_us(pid)
+        self.cpu_before_us = _cpu_us(pid)
         self._due = time.monotonic() + _INTERVAL
         self._measured_rss = 0
         self._last_rss = 0
@@ -40,7 +42,7 @@ class TreeMeter:
         """Take a sample if one is due."""
         if now < self._due:
             return False
-        memory = tree_memory(self.pid)
+        memory = _memory(self.pid)
         self._last_rss = memory.rss_bytes
         if memory.rss_bytes > max(self._measured_rss * _GROWTH, self._measured_rss + _GROWTH_BYTES):
             self._measured_rss = memory.rss_bytes
@@ -52,12 +54,22 @@ class TreeMeter:
 
     def exceeds(self, limit_bytes: int) -> bool:
         """Whether the tree is larger than the limit now, by the exact measure."""
-        return self._last_rss > limit_bytes and tree_memory(self.pid).pss_bytes() > limit_bytes
+        return self._last_rss > limit_bytes and _memory(self.pid).pss_bytes() > limit_bytes
 
     def usage(self) -> Usage:
         """CPU so far and the peak so far; wall time is the caller's to know."""
         return Usage(
-            cpu_us=max(0, tree_cpu_us(self.pid) - self.cpu_before_us),
+            cpu_us=max(0, _cpu_us(self.pid) - self.cpu_before_us),
             peak_memory_bytes=self.peak_bytes,
             memory_method="sampled-pss",
         )
+
+
+def _memory(pid: int) -> TreeMemory:
+    members = [entry for entry in tree(pid) if entry.pid != pid]
+    return TreeMemory(sum(entry.rss_bytes for entry in members), members)
+
+
+def _cpu_us(pid: int) -> int:
+    """Of those that ``pid`` has waited for, too."""
+    return sum(entry.reaped_cpu_us + (entry.cpu_us if entry.pid != pid else 0) for entry in tree(pid))

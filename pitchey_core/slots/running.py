@@ -59,8 +59,12 @@ class Run:
         return int((time.monotonic() - self.started) * 1e6)
 
     def reaped_cpu_us(self) -> int:
-        """CPU time of everything that was waited for since the start, less what the child had used before."""
-        return max(0, _children_cpu_us() - self._reaped_before - self.meter.cpu_before_us)
+        """CPU time of everything that was waited for, less what was used before the start."""
+        return max(0, _children_cpu_us() - self.meter.cpu_before_us)
+
+    def orphans_cpu_us(self) -> int:
+        """CPU time of what was waited for while the child lived: none of it is in the child's own figure."""
+        return _children_cpu_us() - self._reaped_before
 
     def write_log(self, data: bytes) -> None:
         order = self.orders[0]

@@ -221,7 +221,7 @@ class Warden:
         if self.child is None:
             self.fork()
         assert self.child is not None
-        self.running = Run(orders, TreeMeter(self.child.pid))
+        self.running = Run(orders, TreeMeter(os.getpid()))
         try:
             # The child is idle and reads; a blocking send of a large payload cannot stall.
             self.child.channel.setblocking(True)
@@ -261,6 +261,7 @@ class Warden:
             frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method="sampled-pss")
         self.running = None
         self.clear_leftovers()
+        frame["usage"]["cpu_us"] += run.orphans_cpu_us()
         self.send({**frame, "log_path": run.log_path()})
         run.close()
         self.recycle_if_due()

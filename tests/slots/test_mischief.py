@@ -140,6 +140,23 @@ def test_a_late_cancellation_does_not_hit_the_next_job(order: Callable[..., JobO
     assert [outcome.error for outcome in outcomes] == [None, None]
 
 
+def test_a_daemons_memory_counts_against_the_limit(
+    workplace: Workplace, order: Callable[..., JobOrder]
+) -> None:
+    hungry = order("test-daemon", pid_file=str(workplace.root / "pid"), mib=400, wait=30)
+    (outcome,) = run_in_one_slot(replace(hungry, limits=hungry.limits.with_(memory_bytes=200 * 1024**2)))
+    assert getattr(outcome.error, "limit", None) == "memory"
+
+
+def test_a_daemons_cpu_time_is_on_the_bill(workplace: Workplace, order: Callable[..., JobOrder]) -> None:
+    first, second = run_in_one_slot(
+        order("test-daemon", pid_file=str(workplace.root / "pid"), busy=0.7), order("test-noop")
+    )
+    assert first.error is None
+    assert first.usage.cpu_us >= 700_000
+    assert second.usage.cpu_us < 500_000
+
+
 def test_a_large_payload_and_large_facts_pass(order: Callable[..., JobOrder]) -> None:
     (outcome,) = run_in_one_slot(replace(order("test-noop"), options={"big": "z" * 8_000_000}))
     assert outcome.error is None

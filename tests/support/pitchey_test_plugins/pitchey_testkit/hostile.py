@@ -62,6 +62,8 @@ class DaemonPayload(TestPayload):
     pid_file: str = Field(description="Where the daemon writes its process id")
     seconds: float = Field(600.0, ge=0, description="How long the daemon lives")
     wait: float = Field(0.0, ge=0, description="How long the job itself goes on, in seconds")
+    busy: float = Field(0.0, ge=0, description="CPU time that the daemon uses first, in seconds")
+    mib: int = Field(0, ge=0, description="Memory that the daemon takes, in MiB")
 
 
 class Daemon(Processor[DaemonPayload, TestFacts]):
@@ -86,11 +88,15 @@ def _become_daemon(payload: DaemonPayload) -> NoReturn:
         if os.fork() == 0:
             for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 signal.signal(ignored, signal.SIG_IGN)
+            kept = os.urandom(4096) * (payload.mib * 256)
+            while time.process_time() < payload.busy:
+                pass
             target = Path(payload.pid_file)
             temporary = target.with_name(target.name + ".tmp")
             temporary.write_text(str(os.getpid()))
             temporary.replace(target)
             time.sleep(payload.seconds)
+            del kept
     finally:
         os._exit(0)
 
