@@ -338,6 +338,20 @@ def test_one_signal_finishes_what_runs_and_the_rest_is_resumed(
     assert counts(summary(cli, file)) == (2, 2, 1, 0)
 
 
+def test_what_waits_is_done_as_its_file_says_now(cli: Cli, eventually: Callable[..., Any]) -> None:
+    file = sleeping(cli, 0.5)
+    process = cli.start("batch", file, "--slots", "1", "--json")
+    eventually(lambda: traces(cli))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    (cli.folder / file).write_text(
+        (cli.folder / file).read_text().replace('"type"', '"wall_limit": 30, "type"')
+    )
+    assert counts(summary(cli, file)) == (2, 2, 1, 0)
+    limits = {(each["status"], each["wall_limit"]) for each in cli("list").lines}
+    assert limits == {("completed", None), ("cancelled", None), ("completed", 30.0)}
+
+
 def test_two_signals_stop_at_once(cli: Cli, eventually: Callable[..., Any]) -> None:
     file = sleeping(cli, 60.0)
     process = cli.start("batch", file, "--slots", "1", "--json")

@@ -56,16 +56,17 @@ def enqueue_batch(store: JobStore, host: Host, jobs: Sequence[NewJob]) -> Enqueu
     before = _Before(host, store.list(JobFilter(batch_id=batch_id), limit=MANY))
     plan = [_next(before, wanted) for wanted in jobs]
     order = [each.id for each in plan]
+    # First, so that none of them starts beside the one that takes its place.
+    current = set(order)
+    store.cancel(
+        [each.id for each in before.jobs.values() if each.id not in current and each.status in _WAITING]
+    )
     new = [each for each in plan if isinstance(each, NewJob)]
     if None in store.enqueue(new):
         # Somebody runs the same batch at the same time and was faster: his jobs are ours as well.
         return enqueue_batch(store, host, jobs)
     old = [each for each in plan if isinstance(each, JobRecord)]
     store.retry([each.id for each in old if each.status in (JobState.FAILED, JobState.CANCELLED)])
-    current = set(order)
-    store.cancel(
-        [each.id for each in before.jobs.values() if each.id not in current and each.status in _WAITING]
-    )
     return Enqueued(
         batch_id,
         order,
