@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from media_samples import Samples
 from workplace import Workplace
 
 from pitchey_core.registry import Registry
@@ -24,6 +25,12 @@ def workplace(tmp_path: Path, registry: Registry) -> Iterator[Workplace]:
     place = Workplace(tmp_path, registry, {"beat": 0.5, "lease": 5.0, "cancel_poll": 0.05, "kill_grace": 0.5})
     yield place
     place.close()
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Media files of all kinds, each made when a test first asks for it."""
+    return Samples(tmp_path_factory.mktemp("samples"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pitchey_core.ffmpeg.frames import FrameReader
     from pitchey_core.ffmpeg.graph import Tap, Target, build_arguments
     from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
-    from pitchey_core.ffmpeg.loudness import LoudnessReport, measure_loudness
+    from pitchey_core.ffmpeg.loudness import LoudnessReport, normalisation
     from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
     from pitchey_core.ffmpeg.naming import portable_stem, stem_of
     from pitchey_core.ffmpeg.packets import measured
@@ -43,7 +43,7 @@ _HOMES = {
     "frames": ("FrameReader",),
     "graph": ("Tap", "Target", "build_arguments"),
     "hardware": ("EncoderChoice", "choose_encoder"),
-    "loudness": ("LoudnessReport", "measure_loudness"),
+    "loudness": ("LoudnessReport", "normalisation"),
     "media": ("MediaInfo", "StreamInfo"),
     "naming": ("portable_stem", "stem_of"),
     "packets": ("measured",),
@@ -92,8 +92,8 @@ __all__ = [
     "container",
     "early_end",
     "estimate",
-    "measure_loudness",
     "measured",
+    "normalisation",
     "plan_streams",
     "portable_stem",
     "probe",

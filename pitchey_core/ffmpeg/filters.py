@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pitchey_core.ffmpeg.encoders import AudioEncoder
 from pitchey_core.ffmpeg.media import AudioInfo, VideoInfo
 
-__all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "smaller", "video_filters"]
+__all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "smaller", "video_filters", "written"]
 
 # Nominal peak of SDR white, in cd/m², that the linear picture is scaled to (ITU-R BT.2408 puts it at 203; 100 keeps
 # mid-tones at their usual brightness with the hable curve).
@@ -24,6 +24,13 @@ class Filter:
 
     name: str
     options: tuple[tuple[str, str], ...] = ()
+
+
+def written(each: Filter) -> str:
+    """A filter as it stands in a graph description."""
+    return each.name + (
+        "=" + ":".join(f"{key}={value}" for key, value in each.options) if each.options else ""
+    )
 
 
 def _filter(name: str, **options: object) -> Filter:

@@ -101,6 +101,7 @@ class Container:
         copies_subtitles: Subtitle codecs that are copied.
         attachments: Whether fonts can be carried along.
         variable_rate: Whether frames can have any distance.
+        one_track: Whether it holds a single track of sound.
     """
 
     name: str
@@ -118,18 +119,22 @@ class Container:
     attachments: bool = False
     faststart: bool = False
     variable_rate: bool = True
+    one_track: bool = False
 
     @property
     def picture(self) -> bool:
         return bool(self.holds_video)
 
 
-def _sound(name: str, muxer: str, demuxer: str, media_type: str, codec: str, *others: str) -> Container:
+def _sound(
+    name: str, muxer: str, demuxer: str, media_type: str, codec: str, *others: str, one_track: bool = True
+) -> Container:
     held = frozenset({codec, *others})
     nothing: frozenset[str] = frozenset()
     return Container(
         name, muxer, demuxer, media_type, "", codec,
         keeps_video=nothing, keeps_audio=held, holds_video=nothing, holds_audio=held,
+        one_track=one_track,
     )  # fmt: skip
 
 
@@ -221,7 +226,7 @@ CONTAINERS: Final[dict[str, Container]] = {
             holds_audio=frozenset({"mp3", "ac3", "pcm_s16le", "aac"}),
             variable_rate=False,
         ),
-        _sound("m4a", "ipod", "mov", "audio/mp4", "aac", "alac"),
+        _sound("m4a", "ipod", "mov", "audio/mp4", "aac", "alac", one_track=False),
         _sound("mp3", "mp3", "mp3", "audio/mpeg", "mp3"),
         _sound("opus", "opus", "ogg", "audio/ogg", "opus"),
         _sound("flac", "flac", "flac", "audio/flac", "flac"),

@@ -15,11 +15,10 @@ from typing import Any, Final
 import ffmpeg
 
 from pitchey_core.ffmpeg.encoders import CHANNELS, encoder_options
-from pitchey_core.ffmpeg.loudness import loudness_filters
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.naming import file_argument
 from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, Cut, cut_of, input_options
-from pitchey_core.ffmpeg.renditions import Target, apply, draw_pictures
+from pitchey_core.ffmpeg.renditions import Target, draw_pictures, draw_sounds
 from pitchey_core.ffmpeg.steps import Step, StreamPlan
 
 __all__ = ["ONE_PICTURE", "Tap", "Target", "build_arguments", "sheet_tap"]
@@ -99,19 +98,21 @@ def build_arguments(
     cut = cut_of(info.demuxer, start, duration)
     source = ffmpeg.input(_INPUT, **input_options(info.demuxer, threads=threads, pixels=pixels), **cut.input)
     pictures = draw_pictures(source, targets, [tap.step for tap in taps])
+    sounds = draw_sounds(source, targets, [tap.step for tap in taps])
     names = {_INPUT: file_argument(info.path)}
     outputs = []
     for number, target in enumerate(targets):
         mark = f"{_OUTPUT}{number}"
         names[mark] = target.argument
-        streams = [_stream(source, target, step, pictures[number]) for step in target.plan.steps]
+        streams = [
+            sounds.get((number, step.source.index)) or _stream(source, step, pictures[number])
+            for step in target.plan.steps
+        ]
         outputs.append(ffmpeg.output(*streams, mark, **cut.output, **_output_options(info, target, threads)))
     for number, tap in enumerate(taps, len(targets)):
         mark = f"{_OUTPUT}{number}"
         names[mark] = file_argument(tap.path)
-        drawn = pictures[number]
-        if drawn is None:
-            drawn = source[str(tap.step.source.index)]
+        drawn = sounds.get((number, tap.step.source.index)) or pictures[number]
         outputs.append(ffmpeg.output(tap.draw(_cut_off(drawn, tap, cut)), mark, **tap.options))
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     arguments = [names.get(word, word) for word in _in_order(ffmpeg.get_args(graph))]
@@ -150,15 +151,10 @@ def _in_order(words: Sequence[str]) -> list[str]:
     return [*words[:first], *(word for mark in ordered for word in chunks[mark]), *chunk]
 
 
-def _stream(source: Any, target: Target, step: Step, picture: Any) -> Any:
+def _stream(source: Any, step: Step, picture: Any) -> Any:
     if step.source.kind == "video" and step.action == "encode":
         return picture
-    stream = source[str(step.source.index)]
-    if step.source.kind == "audio" and step.action == "encode":
-        measured = target.loudness.get(step.source.index)
-        filters = [*(loudness_filters(measured) if measured is not None else ()), *step.filters]
-        return apply(stream, filters)
-    return stream
+    return source[str(step.source.index)]
 
 
 def _output_options(info: MediaInfo, target: Target, threads: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pitchey_core.errors import LimitExceeded, ToolFailed, ToolMissing
 from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS, VideoEncoder
-from pitchey_core.ffmpeg.filters import Filter
+from pitchey_core.ffmpeg.filters import Filter, written
 from pitchey_core.ffmpeg.tool import Build, build_of
 from pitchey_core.process import ProcessLimits, run
 from pitchey_core.process.verdict import last_words
@@ -152,7 +152,7 @@ def _trial(program: Path, name: str, family: str) -> str | None:
     arguments: Sequence[str] = (
         *("-nostdin", "-hide_banner", "-loglevel", "error", *device),
         *("-f", "lavfi", "-i", _TRIAL_SOURCE, "-vf"),
-        ",".join(_written(each) for each in _upload(family)) or "format=yuv420p",
+        ",".join(written(each) for each in _upload(family)) or "format=yuv420p",
         *("-c:v", name, "-frames:v", "3", "-f", "null", "-"),
     )
     try:
@@ -160,10 +160,6 @@ def _trial(program: Path, name: str, family: str) -> str | None:
     except (LimitExceeded, ToolFailed, ToolMissing) as error:
         return error.message
     return None if done.returncode == 0 else (_cause(done.stderr) or f"exit status {done.returncode}")
-
-
-def _written(each: Filter) -> str:
-    return each.name + ("=" + ":".join(f"{k}={v}" for k, v in each.options) if each.options else "")
 
 
 def _cause(stderr: bytes) -> str:

@@ -152,3 +152,9 @@ class MediaInfo:
             return stream.default, size
 
         return max(self.pictures, key=rank, default=None)
+
+    @property
+    def main_audio(self) -> StreamInfo | None:
+        """The sound that a player would play: the default one, or the first."""
+        sounds = [stream for stream in self.of_kind("audio") if stream.decodable and stream.audio is not None]
+        return max(sounds, key=lambda stream: stream.default, default=None)

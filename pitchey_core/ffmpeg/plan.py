@@ -7,6 +7,7 @@ upright, with square pixels, even sizes, 8-bit 4:2:0 and standard dynamic range,
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pitchey_core.errors import InputError, UsageError
 from pitchey_core.ffmpeg.filters import output_size, picture_changes, video_filters
@@ -36,6 +37,8 @@ def plan_streams(
         UsageError: The part to keep lies outside the input.
     """
     shown = name or info.path.name
+    if wanted.container.one_track and wanted.track is None and (sound := info.main_audio) is not None:
+        wanted = replace(wanted, track=sound.index)
     warnings: list[str] = []
     steps: dict[int, Step] = {}
     reports: dict[int, StreamReport] = {}
@@ -196,10 +199,12 @@ def _why_encode(stream: StreamInfo, info: MediaInfo, wanted: Wanted, size: tuple
         reasons.append(f"more than {wanted.max_fps:g} frames a second")
     if wanted.trimmed:
         reasons.append("a part is cut out to the frame")
-    if wanted.crf is not None or wanted.video_bitrate is not None:
+    if wanted.insist and (wanted.crf is not None or wanted.video_bitrate is not None):
         reasons.append("a quality or bit rate was asked for")
     if not box.variable_rate and info.demuxer != box.demuxer:
         reasons.append(f"{box.name} needs an even frame rate without B-frames")
+    if wanted.key_seconds is not None:
+        reasons.append(f"a key frame every {wanted.key_seconds:g} s")
     if wanted.max_bitrate is not None and _rate(stream, info) > wanted.max_bitrate:
         reasons.append(f"more than {wanted.max_bitrate / 1e6:g} Mb/s")
     if (

@@ -12,11 +12,16 @@ from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
 __all__ = ["plan_attachment", "plan_track"]
 
 
+# Of a bit rate: below this, another generation of losses costs more than it saves.
+_MUCH_MORE = 1.5
+
+
 def plan_track(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
     """The plan for a stream that is neither the main picture nor an attachment."""
     match stream.kind:
         case "audio" if wanted.track is not None and stream.index != wanted.track:
-            return None, StreamReport.of(stream, "drop", reason="a sound track of its own in another output")
+            reason = f"{wanted.container.name} holds one track; another one is the main one"
+            return None, StreamReport.of(stream, "drop", reason=reason)
         case "audio":
             return _plan_audio(stream, wanted, name)
         case "subtitle":
@@ -91,7 +96,10 @@ def _why_encode_audio(stream: StreamInfo, wanted: Wanted) -> list[str]:
     if wanted.trimmed and wanted.codec != "copy":
         reasons.append("a part is cut out")
     if wanted.audio_bitrate is not None:
-        reasons.append("a bit rate was asked for")
+        if wanted.insist:
+            reasons.append("a bit rate was asked for")
+        elif (stream.bit_rate or 0) > wanted.audio_bitrate * _MUCH_MORE:
+            reasons.append(f"much more than {wanted.audio_bitrate // 1000} kb/s")
     if wanted.force is not None and not reasons:
         reasons.append(wanted.force)
     return reasons

@@ -9,11 +9,11 @@ from typing import Any
 
 from pitchey_core.ffmpeg.filters import Filter, smaller
 from pitchey_core.ffmpeg.hardware import EncoderChoice
-from pitchey_core.ffmpeg.loudness import LoudnessReport
+from pitchey_core.ffmpeg.loudness import LoudnessReport, loudness_filters
 from pitchey_core.ffmpeg.naming import file_argument
 from pitchey_core.ffmpeg.steps import Step, StreamPlan
 
-__all__ = ["Target", "apply", "draw_pictures"]
+__all__ = ["Target", "draw_pictures", "draw_sounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ def draw_pictures(source: Any, targets: Sequence[Target], taps: Sequence[Step]) 
         by_stream.setdefault(root.step.source.index, []).append(root)
     for index, group in by_stream.items():
         shared = _shared([root.filters for root in group])
-        common = apply(source[str(index)], group[0].filters[:shared])
+        common = _apply(source[str(index)], group[0].filters[:shared])
         for root, stream in zip(group, _split(common, len(group)), strict=True):
             root.filters = root.filters[shared:]
             _draw(root, stream, result)
     for number in encoded:
         encoder = targets[number].encoder
-        result[number] = apply(result[number], encoder.upload if encoder is not None else ())
+        result[number] = _apply(result[number], encoder.upload if encoder is not None else ())
     return result
 
 
@@ -131,14 +131,40 @@ def _tapped(step: Step, roots: list[_Node], nodes: list[_Node]) -> _Node:
 
 
 def _draw(node: _Node, stream: Any, result: list[Any]) -> None:
-    parts = _split(apply(stream, node.filters), len(node.users) + len(node.children))
+    parts = _split(_apply(stream, node.filters), len(node.users) + len(node.children))
     for number, part in zip(node.users, parts, strict=False):
         result[number] = part
     for child, part in zip(node.children, parts[len(node.users) :], strict=True):
         _draw(child, part, result)
 
 
-def apply(stream: Any, filters: Sequence[Filter]) -> Any:
+def draw_sounds(source: Any, targets: Sequence[Target], taps: Sequence[Step]) -> dict[tuple[int, int], Any]:
+    """The filtered sounds, by number of the output and index of the input's stream.
+
+    What several outputs hear alike is filtered once. Sound without filters is not among them: it is mapped as it is.
+    """
+    uses: dict[int, dict[tuple[Filter, ...], list[int]]] = {}
+    for number, target in enumerate(targets):
+        for step in target.plan.audio:
+            report = target.loudness.get(step.source.index)
+            chain = (*(loudness_filters(report, step.layout) if report is not None else ()), *step.filters)
+            if step.action == "encode" and chain:
+                uses.setdefault(step.source.index, {}).setdefault(chain, []).append(number)
+    for number, step in enumerate(taps, len(targets)):
+        if step.source.kind == "audio":
+            uses.setdefault(step.source.index, {}).setdefault((), []).append(number)
+    found = {}
+    for index, chains in uses.items():
+        # ffmpeg-python takes two equal filters on one stream for the same, so each chain gets a stream of its own.
+        for (chain, users), stream in zip(
+            chains.items(), _split(source[str(index)], len(chains), "asplit"), strict=True
+        ):
+            for number, part in zip(users, _split(_apply(stream, chain), len(users), "asplit"), strict=True):
+                found[number, index] = part
+    return found
+
+
+def _apply(stream: Any, filters: Sequence[Filter]) -> Any:
     """An ffmpeg-python stream behind a chain of filters."""
     for each in filters:
         stream = stream.filter(each.name, **dict(each.options))
@@ -155,8 +181,8 @@ def _shared(chains: Sequence[Sequence[Filter]]) -> int:
     return count
 
 
-def _split(stream: Any, parts: int) -> list[Any]:
+def _split(stream: Any, parts: int, name: str = "split") -> list[Any]:
     if parts == 1:
         return [stream]
-    node = stream.filter_multi_output("split")
+    node = stream.filter_multi_output(name, parts)
     return [node[number] for number in range(parts)]

@@ -24,6 +24,8 @@ class Wanted:
         codec: ``auto`` is the container's own choice; ``copy`` never encodes.
         crf: Constant quality on the encoder's own scale.
         video_bitrate, audio_bitrate: Bits a second.
+        insist: Encode for the sake of ``crf`` or a bit rate also what would fit; else these hold only for what has to
+            be encoded anyway, or for sound of a much higher rate.
         audio_codec: ``auto``, ``copy``, ``none`` or a key of
             :data:`~pitchey_core.ffmpeg.encoders.AUDIO_ENCODERS`.
         start, duration: The part to keep, in seconds.
@@ -49,6 +51,7 @@ class Wanted:
     speed: Speed = "medium"
     audio_codec: str = "auto"
     audio_bitrate: int | None = None
+    insist: bool = True
     start: float | None = None
     duration: float | None = None
     max_fps: float | None = None

@@ -13,7 +13,7 @@ from pitchey_core.errors import InputError, PitcheyError, ToolFailed
 from pitchey_core.ffmpeg.encode import EncodeStats, run_ffmpeg
 from pitchey_core.ffmpeg.graph import Tap, build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
-from pitchey_core.ffmpeg.loudness import LoudnessReport, measure_loudness
+from pitchey_core.ffmpeg.loudness import LoudnessReport, normalisation
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.packets import measured
 from pitchey_core.ffmpeg.plan import plan_streams
@@ -106,7 +106,7 @@ class Transcoder:
         start, duration: The part to work on, in seconds; every rendition's ``wanted`` says the same.
         folder: Where ffmpeg runs; names of playlists are relative to it.
         timings: Seconds of wall time by step, and ``encode_cpu`` in CPU seconds.
-        loudness: What was measured, by index of the stream.
+        loudness: What was measured, by index of the stream, the layout in which it is heard, and the target.
     """
 
     job: JobContext
@@ -116,7 +116,7 @@ class Transcoder:
     duration: float | None = None
     folder: Path | None = None
     timings: dict[str, float] = field(default_factory=dict)
-    loudness: dict[int, LoudnessReport] = field(default_factory=dict)
+    loudness: dict[tuple[int, str | None, float], LoudnessReport] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -275,24 +275,26 @@ class Transcoder:
         return results
 
     def _measured(self, plan: StreamPlan) -> Mapping[int, LoudnessReport]:
-        """First pass of the loudness normalisation: once for each stream, whatever it is normalised to."""
+        """First pass of the loudness normalisation: once for what several outputs hear alike."""
         wanted, found = plan.wanted, {}
         if wanted.loudness is None:
             return {}
         for step in plan.audio:
             index = step.source.index
-            if index not in self.loudness:
+            key = (index, step.layout, wanted.loudness)
+            if key not in self.loudness:
                 self.job.progress(None, "measuring loudness")
                 with self.timed("loudness"):
-                    self.loudness[index] = measure_loudness(
+                    self.loudness[key] = normalisation(
                         self.job,
                         self.info,
                         index,
                         wanted.loudness,
+                        layout=step.layout,
                         start=wanted.start,
                         duration=wanted.duration,
                     )
-            found[index] = self.loudness[index].towards(wanted.loudness)
+            found[index] = self.loudness[key]
         return found
 
     # -- after --------------------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from pitchey_core import errors, hooks
 from pitchey_core.errors import PitcheyError
 from pitchey_core.hooks import PitcheySpec
 from pitchey_core.settings import Settings
+from pitchey_media.builtin import read_presets
+from pitchey_media.payload import MediaPayload
+from pitchey_media.schema import Preset
 from pitchey_runner.cli.app import app
 from pitchey_video.payload import VideoPayload
 
@@ -106,6 +109,18 @@ def test_every_extra_is_documented() -> None:
 
 def test_every_field_of_the_video_payload_is_documented() -> None:
     assert set(VideoPayload.model_fields) <= code_names(page("video.md"))
+
+
+def test_every_preset_and_every_key_of_one_is_documented() -> None:
+    known = code_names(page("media.md"))
+    assert set(MediaPayload.model_fields) <= known
+    assert set(read_presets()) <= known
+    for name, field in Preset.model_fields.items():
+        table = next(
+            (t for t in (field.annotation, *get_args(field.annotation)) if hasattr(t, "model_fields")), None
+        )
+        keys = {name} if table is None else {f"{name}.{key}" for key in table.model_fields}
+        assert keys <= known | {f"{name}{each}" for each in known if each.startswith(".")}, name
 
 
 def test_every_verb_is_documented() -> None:

@@ -233,6 +233,15 @@ class Samples:
         return out
 
     @_cached
+    def large(self) -> Path:
+        """Full HD at 50 pictures a second, with stereo sound."""
+        out = self._out("large.mp4")
+        ffmpeg(
+            *_picture(3, size="1920x1080", rate="50"), *_tone(3), *_X264, "-crf", "30", *_AAC, "-ac", "2", out
+        )  # fmt: skip
+        return out
+
+    @_cached
     def dubbed(self) -> Path:
         """Two tracks of AC-3 5.1(side); the second one is the default and has a title."""
         out = self._out("dubbed.mkv")

@@ -38,13 +38,23 @@ class Finished:
 class JobBench:
     """Builds jobs of one processor whose outputs go to folders below ``root``."""
 
-    def __init__(self, root: Path, processor: str = "video", plugin: object = pitchey_video.plugin) -> None:
+    def __init__(
+        self,
+        root: Path,
+        processor: str = "video",
+        plugin: object = pitchey_video.plugin,
+        *,
+        input_field: str = "input_url",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.root = root
         self.registry = Registry()
         self.registry.register(plugin)
         self.processor: AnyProcessor = self.registry.processor(processor)
         self.limits = Limits(wall_seconds=300.0, memory_bytes=4 * GIB, vcpus=2.0)
         self.tools: dict[str, str] = {}
+        self.input_field = input_field
+        self.options = dict(options or {})
 
     def context(
         self,
@@ -68,6 +78,7 @@ class JobBench:
             output=to_url(output, Path.cwd()),
             overwrite=overwrite,
             tools=self.tools,
+            options=self.options,
         )
         return JobContext(order, registry=lambda: self.registry, report=report, cancelled=cancelled)
 
@@ -112,4 +123,4 @@ class JobBench:
     def payload(self, source: Path | str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Payload data as it looks after submission, with an absolute URL."""
         url = to_url(source, Path.cwd()) if isinstance(source, Path) else source
-        return {"input_url": url, **fields}
+        return {self.input_field: url, **fields}

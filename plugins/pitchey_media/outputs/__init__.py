@@ -1,0 +1,1 @@
+"""What presets make: one module for each kind of output."""
