@@ -20,7 +20,7 @@ import anyio.to_thread
 from pitchey_core.errors import PitcheyError, SlotCrashed, error_from_record
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
-from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree
+from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree, process_start_ticks
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 
 __all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "new_tag"]
@@ -136,6 +136,7 @@ class Slot:
         self.jobs = 0
         self.alive = True
         self._process = process
+        self._started = process_start_ticks(process.pid)
         self._channel = channel
         self._frames = FrameReader()
         self._sending = anyio.Lock()
@@ -229,7 +230,8 @@ class Slot:
             self._process.kill()
             self._process.wait()
         if self._process.returncode != 0:
-            kill_tree(self._process.pid, tag=self.tag)
+            # Waited for, so its number may be another process's by now.
+            kill_tree(self._process.pid, tag=self.tag, start_ticks=self._started)
 
     async def _send(self, frame: dict[str, Any]) -> None:
         data = memoryview(encode(frame))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_a_job_that_kills_its_warden_leaves_nothing_behind(
     assert type(outcome.error).__name__ == "SlotCrashed"
     assert not alive
     wait_until(lambda: not exists(workplace.traces()[0]["pid"]), 3, "the end of the job's process")
+
+
+def stranger_process() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "600"], start_new_session=True)
+
+
+def test_a_process_with_the_number_of_a_dead_warden_is_left_alone(order: Callable[..., JobOrder]) -> None:
+    async def work(slot: Slot) -> bool:
+        await slot.run([order("test-noop")])
+        warden = slot._process
+        warden.kill()
+        warden.wait()
+        with stranger_process() as stranger:
+            # As if the kernel had given the number away again.
+            warden.pid = stranger.pid
+            await slot.kill()
+            left_alone = stranger.poll() is None
+            stranger.kill()
+        return left_alone
+
+    assert anyio.run(_with_slot, work)
 
 
 def test_a_cancellation_right_after_the_start_is_not_lost(order: Callable[..., JobOrder]) -> None:
