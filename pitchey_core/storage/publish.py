@@ -90,6 +90,12 @@ def _publish_local(manifest: Manifest, output: Path) -> None:
     summary = output / MANIFEST_NAME
     if not manifest.overwrite and not is_our_manifest(summary):
         raise _exists(manifest, MANIFEST_NAME)
+    if not manifest.overwrite:
+        # Before the first: a part that is published would be in the way of every retry.
+        for artifact in manifest.files:
+            target = output / artifact.name
+            if os.path.lexists(target) and not _is_same(artifact, target):
+                raise _exists(manifest, artifact.name)
     folders = {output}
     for artifact in manifest.files:
         target = output / artifact.name
