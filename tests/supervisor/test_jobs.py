@@ -77,6 +77,32 @@ def test_high_priority_goes_first(workplace: Workplace) -> None:
     assert workplace.traces()[0]["job_id"] == records[-1].id
 
 
+def test_small_jobs_do_not_keep_a_large_one_from_its_turn(workplace: Workplace) -> None:
+    host = Host.from_settings(
+        workplace.registry, **workplace.overrides, processors={"test-sleep": {"instance_type": "standard-2"}}
+    )
+    large = replace(workplace.job("test-sleep", seconds=0), priority=Priority.HIGH)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, JobSettled) and store.get(large.id) is None:
+            store.enqueue([large])
+
+    with workplace.store() as store:
+        supervisor = Supervisor(store, host, watcher=watch)
+        # Four of the small ones fill it, and so does a large one.
+        supervisor._pool.vcpus = 2.0
+        store.enqueue([workplace.job("test-async", seconds=0.1) for _ in range(40)])
+
+        async def main() -> None:
+            await supervisor.run(drain=True)
+
+        anyio.run(main)
+    order = [trace["job_id"] for trace in workplace.traces()]
+    assert len(order) == 41
+    # What was claimed by then goes before it.
+    assert order.index(large.id) < 25
+
+
 def test_a_batch_processor_gets_one_call_and_each_job_its_own_end(workplace: Workplace) -> None:
     jobs = [workplace.job("test-batch", value=n, fail=n == 1) for n in range(4)]
     records, _ = workplace.drain(*jobs, max_slots=1)

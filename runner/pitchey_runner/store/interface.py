@@ -233,7 +233,7 @@ class JobStore(ABC):
 
     @abstractmethod
     def ready(self, batch_id: str | None = None) -> dict[str, int]:
-        """``pending`` jobs per type."""
+        """``pending`` jobs per type; the types in the order in which their first jobs stand in line."""
 
     @abstractmethod
     def next_due(self, batch_id: str | None = None) -> float | None:

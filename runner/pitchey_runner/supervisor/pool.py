@@ -45,6 +45,14 @@ class Pool:
         fit = math.floor((self.vcpus - lanes) / each + 1e-9)
         return max(0, min(limit, fit if total else max(1, fit)))
 
+    def waits_for_cpu(self, job_type: str) -> bool:
+        """Whether a lane of that type may not start for want of vCPUs alone."""
+        busy = sum(len(each) for each in self._reserved.values())
+        free = len(self._reserved[job_type]) < self.host.queue(job_type).max_slots and (
+            self.max_slots is None or busy < self.max_slots
+        )
+        return free and self.room(job_type) == 0
+
     def obtainable(self, job_type: str) -> int:
         """How many lanes of that type there could be in all, on an otherwise idle host."""
         fit = max(1, math.floor(self.vcpus / self.cost(job_type) + 1e-9))

@@ -196,8 +196,11 @@ class Supervisor:
         await patiently(self._patience, self.store.promote_due)
         ready = await patiently(self._patience, self.store.ready, self.batch_id)
         started = 0
-        for job_type in self.types:
-            waiting = ready.get(job_type, 0)
+        for job_type in [each for each in ready if each in self.types]:
+            waiting = ready[job_type]
+            if self._pool.waits_for_cpu(job_type):
+                # Its job is the next in line: whatever else got the vCPUs that become free would keep it there.
+                break
             if waiting and (linger := self._pace.linger(job_type, waiting)):
                 await anyio.sleep(linger)
                 waiting = (await patiently(self._patience, self.store.ready, self.batch_id)).get(job_type, 0)

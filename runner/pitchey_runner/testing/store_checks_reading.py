@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pitchey_core.pricing import Usage
 from pitchey_runner.store.interface import JobStore
-from pitchey_runner.store.records import CostGroup, JobFilter, JobState
+from pitchey_runner.store.records import CostGroup, JobFilter, JobState, Priority
 from pitchey_runner.testing.store_samples import ManualClock, completed, failed, job, one_claimed, worker
 
 __all__ = ["ReadingChecks"]
@@ -74,6 +74,12 @@ class ReadingChecks:
         assert store.ready() == {"code": 1, "video": 1}
         assert store.ready("b") == {"video": 1}
         assert (store.next_due(), store.next_due("b"), store.next_due("c")) == (3.0, 7.0, None)
+
+    def test_the_type_whose_job_is_next_comes_first(self, store: JobStore) -> None:
+        store.enqueue([job("code"), job("video"), job("audio", priority=Priority.LOW)])
+        assert list(store.ready()) == ["code", "video", "audio"]
+        store.enqueue([job("video", priority=Priority.HIGH)])
+        assert list(store.ready().items()) == [("video", 2), ("code", 1), ("audio", 1)]
 
     def test_events_can_be_followed(self, store: JobStore) -> None:
         first, second = one_claimed(store).claim, one_claimed(store).claim

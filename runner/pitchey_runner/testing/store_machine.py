@@ -223,5 +223,12 @@ class JobStoreMachine(RuleBasedStateMachine):
         self.both(lambda store: [store.cancellations(worker_id) for worker_id in ("w1", "w2", "w3")])
         self.both(lambda store: store.workers())
         self.both(lambda store: (store.counts(), store.counts(JobFilter(batch_id="b1"))))
-        self.both(lambda store: (store.ready(), store.ready("b1"), store.next_due(), store.next_due("b1")))
+        self.both(
+            lambda store: (
+                list(store.ready().items()),
+                store.ready("b1"),
+                store.next_due(),
+                store.next_due("b1"),
+            )
+        )
         self.both(lambda store: (store.costs(CostGroup.TYPE), store.costs(CostGroup.DAY)))

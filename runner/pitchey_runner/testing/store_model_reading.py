@@ -75,7 +75,12 @@ class ModelReader(JobStore):
     def ready(self, batch_id: str | None = None) -> dict[str, int]:
         with self._guard:
             jobs = self._matching(JobFilter(states={JobState.PENDING}, batch_id=batch_id))
-            return dict(Counter(job.new.type for job in jobs))
+            first: dict[str, tuple[datetime, str]] = {}
+            for job in jobs:
+                here = (job.place[0], job.new.type)
+                first[job.new.type] = min(here, first.get(job.new.type, here))
+            counts = Counter(job.new.type for job in jobs)
+            return {job_type: counts[job_type] for job_type in sorted(first, key=first.__getitem__)}
 
     def next_due(self, batch_id: str | None = None) -> float | None:
         with self._guard:

@@ -223,10 +223,13 @@ GET = "SELECT * FROM job WHERE id = :id"
 
 FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
 
-READY_BY_TYPE = "SELECT type, count(*) FROM job INDEXED BY job_ready WHERE state = 'pending' GROUP BY type"
+READY_BY_TYPE = """
+SELECT type, count(*) FROM job INDEXED BY job_ready
+ WHERE state = 'pending' GROUP BY type ORDER BY min(sort_key), type
+"""
 READY_BY_TYPE_OF_BATCH = """
 SELECT type, count(*) FROM job INDEXED BY job_ready_of_batch
- WHERE state = 'pending' AND batch_id = :batch_id GROUP BY type
+ WHERE state = 'pending' AND batch_id = :batch_id GROUP BY type ORDER BY min(sort_key), type
 """
 
 NEXT_DUE = "SELECT min(run_at) FROM job INDEXED BY job_due WHERE state = 'scheduled'"
