@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS
@@ -24,11 +33,19 @@ __all__ = [
     "parse_preset",
 ]
 
-Size = str
-_SIZE = r"^(source|\d{3,4}p|\d{2,5}x\d{2,5})$"
+_SIZE = re.compile(r"source|\d{2,4}p|\d{2,5}x\d{2,5}")
 
 
-def box_of(size: Size) -> tuple[int, int] | None:
+def _is_size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"{text!r} is no size; write 1080p, 640x360 or source")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_is_size)]
+
+
+def box_of(size: str) -> tuple[int, int] | None:
     """Width and height that a landscape picture must fit into: ``720p``, ``640x360``; ``None`` for ``source``."""
     if size in QUALITY_BOXES:
         return QUALITY_BOXES[size]
@@ -81,7 +98,7 @@ class VideoSettings(_Table):
     """
 
     codec: VideoCodec = "auto"
-    size: Size = Field("source", pattern=_SIZE)
+    size: Size = "source"
     crf: int | None = Field(None, ge=0, le=63)
     bitrate: int | None = Field(None, ge=10_000, le=400_000_000)
     quality: QualityTarget | None = None
@@ -130,7 +147,7 @@ class AudioSettings(_Table):
 class Rung(_Table):
     """One rendition of a ladder; see :class:`VideoSettings`."""
 
-    size: Size = Field(pattern=_SIZE)
+    size: Size
     crf: int | None = Field(None, ge=0, le=63)
     max_bitrate: int = Field(ge=10_000, le=400_000_000)
 

@@ -41,5 +41,6 @@ def test_presets_of_a_file_and_a_partial_failure(cli: Cli, samples: Samples) -> 
     tiny, podcast = record["facts"]["presets"]
     assert tiny["outputs"][0]["summary"]["height"] == 90
     assert podcast["error"]["message"].endswith("holds no sound that could be kept")
-    ran = cli("media", str(samples.silent()), "--preset", "web-optimised", "-o", "other")
-    assert (ran.code, "did you mean 'web-optimized'" in ran.err) == (2, True)
+    ran = cli("media", str(samples.silent()), "--preset", "web-optimised", "-o", "other", "--json")
+    assert ran.code == 2
+    assert "did you mean 'web-optimized'" in ran.lines[0]["error"]["remedy"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +34,7 @@ _CMAF: Final = Container(
     holds_video=frozenset({"h264"}), holds_audio=frozenset({"aac"}),
 )  # fmt: skip
 _DURATION = re.compile(r"#EXTINF:([0-9.]+)")
+_TARGET = re.compile(r"#EXT-X-TARGETDURATION:\d+")
 _RANGE = re.compile(r"#EXT-X-BYTERANGE:(\d+)@(\d+)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _AAC_LC: Final = "mp4a.40.2"
@@ -124,6 +128,9 @@ class HlsOutput(PresetOutput):
     def finish(self, renders: Renders) -> None:
         pictures = [self.rendered(renders, track.rendition.name) for track in self._pictures]
         sounds = [self.rendered(renders, track.rendition.name) for track in self._sounds]
+        for track in (*self._pictures, *self._sounds):
+            playlist = self.path(f"{self._folder}/{track.name}.m3u8")
+            playlist.write_text(exact(playlist.read_text("utf-8"), track.rendition.path), "utf-8")
         self._check_alignment()
         self.path(self._master).write_text(self._playlist(pictures), "utf-8")
         reports = {report.index: report for report in pictures[0].plan.reports}
@@ -216,6 +223,31 @@ def read_segments(playlist: str) -> list[Segment]:
     lengths = [float(each) for each in _DURATION.findall(playlist)]
     ranges = [(int(size), int(offset)) for size, offset in _RANGE.findall(playlist)]
     return [Segment(seconds, offset, size) for seconds, (size, offset) in zip(lengths, ranges, strict=True)]
+
+
+def exact(playlist: str, path: Path) -> str:
+    """The same playlist with the lengths that its segments really have.
+
+    ffmpeg adds up what packets say of their lengths, which leaves out the gaps of a variable frame rate.
+    """
+    segments = read_segments(playlist)
+    offsets = [segment.offset for segment in segments]
+    starts = [math.inf] * len(segments)
+    end = 0.0
+    with av.open(file_argument(path), format="mov") as media:
+        stream = media.streams[0]
+        for packet in media.demux(stream):
+            if packet.pts is None or packet.time_base is None or not packet.size:
+                continue
+            begin = float(packet.pts * packet.time_base)
+            number = bisect.bisect_right(offsets, packet.pos or 0) - 1
+            starts[number] = min(starts[number], begin)
+            end = max(end, begin + float((packet.duration or 0) * packet.time_base))
+    lengths = [after - before for before, after in itertools.pairwise([*starts, end])]
+    found = iter(lengths)
+    text = _DURATION.sub(lambda _: f"#EXTINF:{next(found):.6f}", playlist)
+    # RFC 8216: no segment, rounded to the nearest second, may be longer.
+    return _TARGET.sub(f"#EXT-X-TARGETDURATION:{max(1, *(math.floor(each + 0.5) for each in lengths))}", text)
 
 
 def peak_rate(segments: Sequence[Segment]) -> int:

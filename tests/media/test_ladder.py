@@ -1,0 +1,172 @@
+"""A ladder as a player sees it: playlists that hold, segments that stand alone, the same cuts in every rendition."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from media_samples import Samples, ffmpeg
+
+from pitchey_core.errors import InputError
+from pitchey_core.ffmpeg.media import StreamInfo, VideoInfo
+from pitchey_media.outputs.hls import Segment, pruned, read_segments
+from pitchey_media.schema import Rung
+
+Make = Callable[..., Any]
+RUNGS = [Rung(size=size, max_bitrate=1_000_000) for size in ("1080p", "720p", "480p", "360p")]
+
+
+@pytest.fixture(scope="session")
+def source(samples: Samples) -> Path:
+    """Fourteen seconds of 1280x720 at a variable rate, with two tracks of sound."""
+    out = samples.folder / "series.mkv"
+    if not out.exists():
+        ffmpeg(
+            *("-f", "lavfi", "-i", "testsrc2=s=1280x720:r=30:d=14", "-f", "lavfi", "-i", "sine=d=14"),
+            *("-f", "lavfi", "-i", "sine=f=880:d=14", "-map", "0", "-map", "1", "-map", "2"),
+            *("-vf", "select='not(eq(mod(n,7),3))'", "-fps_mode", "vfr", "-c:v", "libx264", "-preset", "ultrafast"),
+            *("-c:a", "aac", "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu"),
+            *("-metadata:s:a:1", 'title=Ein "Titel"', "-disposition:a:1", "default", "-disposition:a:0", "0", out),
+        )  # fmt: skip
+    return out
+
+
+@pytest.fixture
+def ladder(make: Make, source: Path) -> Path:
+    done = make(source, "hls-ladder")
+    (master,) = (path for name, path in done.files.items() if name.endswith("master.m3u8"))
+    return Path(master.parent)
+
+
+def attributes(line: str) -> dict[str, str]:
+    found = re.findall(r'([A-Z-]+)=("[^"]*"|[^,]*)', line.partition(":")[2])
+    return {key: value.strip('"') for key, value in found}
+
+
+def segments_of(playlist: Path) -> list[Segment]:
+    return read_segments(playlist.read_text())
+
+
+def decoded(data: bytes) -> list[Any]:
+    with av.open(io.BytesIO(data), format="mov") as media:
+        return list(media.decode(media.streams[0]))
+
+
+def test_the_master_playlist_says_what_is_there(ladder: Path) -> None:
+    lines = (ladder / "master.m3u8").read_text().splitlines()
+    assert lines[:3] == ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    sounds = [attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
+    assert [(each["NAME"], each["LANGUAGE"], each["DEFAULT"]) for each in sounds] == [
+        ("eng", "eng", "NO"),
+        ("Ein Titel", "deu", "YES"),
+    ]
+    variants = [
+        (attributes(line), lines[n + 1])
+        for n, line in enumerate(lines)
+        if line.startswith("#EXT-X-STREAM-INF:")
+    ]
+    assert [each["RESOLUTION"] for each, _ in variants] == ["1280x720", "854x480", "640x360"]
+    rates = [int(each["BANDWIDTH"]) for each, _ in variants]
+    assert rates == sorted(rates, reverse=True)
+    loudest = max(
+        each.bytes * 8 / each.seconds for sound in sounds for each in segments_of(ladder / sound["URI"])
+    )
+    for each, uri in variants:
+        peak = max(part.bytes * 8 / part.seconds for part in segments_of(ladder / uri))
+        assert int(each["BANDWIDTH"]) == pytest.approx(peak + loudest, rel=0.001)
+        assert int(each["AVERAGE-BANDWIDTH"]) <= int(each["BANDWIDTH"])
+        with av.open(str(ladder / uri.replace("m3u8", "mp4"))) as media:
+            record = media.streams.video[0].codec_context.extradata
+        assert record is not None
+        assert each["CODECS"] == f"avc1.{record[1:4].hex()},mp4a.40.2"
+
+
+@pytest.mark.parametrize("name", ["720p", "480p", "360p", "audio-0", "audio-1"])
+def test_a_media_playlist_covers_its_file(ladder: Path, name: str) -> None:
+    text = (ladder / f"{name}.m3u8").read_text()
+    lines = text.splitlines()
+    assert lines[0] == "#EXTM3U"
+    assert lines[-1] == "#EXT-X-ENDLIST"
+    assert "#EXT-X-PLAYLIST-TYPE:VOD" in lines
+    target = int(re.search(r"#EXT-X-TARGETDURATION:(\d+)", text)[1])  # type: ignore[index]
+    uri, head = re.search(r'#EXT-X-MAP:URI="([^"]+)",BYTERANGE="(\d+)@0"', text).groups()  # type: ignore[union-attr]
+    assert uri == f"{name}.mp4"
+    assert {line for line in lines if line.endswith(".mp4")} == {uri}
+    parts, end = segments_of(ladder / f"{name}.m3u8"), int(head)
+    for part in parts:
+        assert part.offset == end
+        assert round(part.seconds) <= target
+        end += part.bytes
+    # What follows is an index of fragments, which players do not need.
+    assert end <= (ladder / uri).stat().st_size
+    assert sum(part.seconds for part in parts) == pytest.approx(14, abs=0.1)
+
+
+def test_every_segment_can_be_decoded_alone_and_starts_at_the_same_time(ladder: Path) -> None:
+    starts: dict[str, list[float]] = {}
+    for name in ("720p", "480p", "360p"):
+        data = (ladder / f"{name}.mp4").read_bytes()
+        parts = segments_of(ladder / f"{name}.m3u8")
+        head = data[: parts[0].offset]
+        for part in parts:
+            frames = decoded(head + data[part.offset : part.offset + part.bytes])
+            assert frames[0].key_frame
+            assert not any(frame.is_corrupt for frame in frames)
+            starts.setdefault(name, []).append(round(frames[0].time, 2))
+            span = frames[-1].time - frames[0].time
+            assert span == pytest.approx(part.seconds, abs=0.1)
+    assert starts["720p"] == starts["480p"] == starts["360p"]
+    assert starts["720p"] == pytest.approx([0, 6, 12], abs=0.08)
+
+
+def test_key_frames_are_at_the_same_times_in_all(ladder: Path) -> None:
+    times = []
+    for name in ("720p", "480p", "360p"):
+        with av.open(str(ladder / f"{name}.mp4")) as media:
+            stream = media.streams.video[0]
+            times.append(
+                [round(float(p.pts * stream.time_base), 3) for p in media.demux(stream) if p.is_keyframe]
+            )
+    assert times[0] == times[1] == times[2]
+    assert len(times[0]) == 7
+
+
+def test_names_that_ffmpeg_would_take_for_patterns(make: Make, samples: Samples) -> None:
+    done = make(samples.plain(), "hls-ladder", output_name="100%d %v: - é")
+    assert "100-d-v-é-hls-ladder/master.m3u8" in done.files
+
+
+def test_an_output_folder_that_ffmpeg_would_take_for_a_pattern(
+    make: Make, samples: Samples, tmp_path: Path
+) -> None:
+    done = make(samples.plain(), "hls-ladder", output=tmp_path / "%v %d 100%")
+    assert segments_of(done.files["plain-3-hls-ladder/180p.m3u8"])
+
+
+def main(width: int, height: int, rotation: int = 0) -> StreamInfo:
+    return StreamInfo(0, "video", "h264", video=VideoInfo(width, height, rotation=rotation))
+
+
+@pytest.mark.parametrize(
+    ("source", "sizes"),
+    [
+        (main(3840, 2160), [(1920, 1080), (1280, 720), (854, 480), (640, 360)]),
+        (main(1280, 720), [(1280, 720), (854, 480), (640, 360)]),
+        (main(1600, 900), [(1600, 900), (1280, 720), (854, 480), (640, 360)]),
+        (main(320, 180), [(320, 180)]),
+        (main(1920, 1080, rotation=90), [(1080, 1920), (720, 1280), (480, 854), (360, 640)]),
+        (main(1920, 800), [(1920, 800), (1280, 534), (854, 356), (640, 266)]),
+    ],
+)
+def test_rungs_are_pruned_to_the_source(source: StreamInfo, sizes: list[tuple[int, int]]) -> None:
+    assert [size for size, _ in pruned(source, RUNGS)] == sizes
+
+
+def test_sound_alone_makes_no_ladder(make: Make, samples: Samples) -> None:
+    with pytest.raises(InputError, match="a ladder is made of one"):
+        make(samples.sound_only(), "hls-ladder")
