@@ -10,7 +10,6 @@ kind            fields                                                          
 ``run``         ``orders``: job orders; more than one only for a batch processor            host → warden → job
 ``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden → job
 ``lease``       ``until``: CLOCK_BOOTTIME in seconds; past it the warden kills the tree     host → warden
-``close``       kill what runs and exit                                                     host → warden
 ``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host
 ``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
 ``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host

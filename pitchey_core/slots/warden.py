@@ -167,8 +167,6 @@ class Warden:
                 self.pass_on(frame)
             case "lease":
                 self.lease_until = frame["until"]
-            case "close":
-                self.die()
             case _:
                 pass
 
@@ -377,8 +375,7 @@ def _describe(status: int | None) -> str:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         # Real-time signals have no names.
-        known = {each.value: each.name for each in signal.Signals}
-        return f"was killed by {known.get(number, f'signal {number}')}"
+        return "was killed by " + next((e.name for e in signal.Signals if e == number), f"signal {number}")
     return f"exited with status {os.WEXITSTATUS(status)}"
 
 

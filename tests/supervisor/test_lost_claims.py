@@ -120,9 +120,9 @@ def test_the_end_of_an_old_claim_is_not_the_end_of_the_new_one(workplace: Workpl
         new = Held(claimed_by("me", store))
         supervisor._held[new.job.claim.job_id] = new
 
-        anyio.run(supervisor._fail, old, TransientError("too late"))
-        anyio.run(supervisor._release, [old])
+        anyio.run(supervisor._ends.fail, old, TransientError("too late"))
+        anyio.run(supervisor._ends.release, [old])
         assert supervisor._held == {new.job.claim.job_id: new}
-        anyio.run(supervisor._release, [new])
+        anyio.run(supervisor._ends.release, [new])
         assert supervisor._held == {}
         assert store.counts() == {JobState.PENDING: 1}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pitchey_core.pricing import Usage
-from pitchey_core.slots import Slot
+from pitchey_core.slots import Report, Slot
 from pitchey_runner.store.interface import ClaimedJob
 
-__all__ = ["Held"]
+__all__ = ["Held", "share_usage"]
 
 
 @dataclass(eq=False)
@@ -30,3 +32,16 @@ class Held:
     spent: Usage = field(default_factory=Usage)
     cancelled: bool = False
     lost: bool = False
+
+
+def share_usage(members: Sequence[Held], report: Report) -> None:
+    """Note what a call has used so far, in equal shares for those that are in it."""
+    whole = Usage(
+        wall_us=int((time.monotonic() - members[0].started) * 1e6),
+        cpu_us=report.cpu_us or 0,
+        peak_memory_bytes=report.memory_bytes or 0,
+        memory_method="sampled-pss",
+        complete=False,
+    )
+    for held, share in zip(members, whole.split(len(members)), strict=True):
+        held.usage = share.plus(held.spent)

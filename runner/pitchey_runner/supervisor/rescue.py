@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from pitchey_core.errors import UnknownName
+from pitchey_core.host import Host
 from pitchey_core.process import kill_tree, processes_with_tag
 from pitchey_runner.store.interface import JobStore, MemoryOf, Rescue, WorkerInfo, built_in_memory
 from pitchey_runner.supervisor.identity import is_dead_here
 
-__all__ = ["rescue"]
+__all__ = ["memory_on", "rescue"]
 
 _log = logging.getLogger(__name__)
 _SILENT_LEASES: Final = 10
@@ -42,6 +44,14 @@ def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memor
     for worker_id in [*dead, *forgotten]:
         store.remove_worker(worker_id)
     return rescued
+
+
+def memory_on(host: Host, instance_type: str) -> int | None:
+    """Bytes that an instance type reserves on a host; ``None`` for one that it does not know."""
+    try:
+        return host.instance(instance_type).memory_bytes
+    except UnknownName:
+        return None
 
 
 def _clear(worker_id: str) -> bool:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -23,12 +23,10 @@ from pitchey_core.errors import (
     PitcheyError,
     StoreError,
     TransientError,
-    UnknownName,
     error_from_record,
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
-from pitchey_core.pricing import Usage
 from pitchey_core.slots import Executor, Outcome, Report
 from pitchey_runner.store.interface import (
     JobFilter,
@@ -38,15 +36,16 @@ from pitchey_runner.store.interface import (
     NewJob,
 )
 from pitchey_runner.submission import result_of
+from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted, Teller, Watcher
-from pitchey_runner.supervisor.held import Held
+from pitchey_runner.supervisor.held import Held, share_usage
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
 from pitchey_runner.supervisor.orders import order_for
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
-from pitchey_runner.supervisor.rescue import rescue
+from pitchey_runner.supervisor.rescue import memory_on, rescue
 from pitchey_runner.supervisor.settling import Settler
 from pitchey_runner.supervisor.threads import in_thread, patiently
 
@@ -92,7 +91,6 @@ class Supervisor:
         self.types = sorted({host.registry.spec(name).name for name in types} if types else installed)
         self.batch_id = batch_id
         self.interrupted = False
-        self._settler = Settler(store, host, backoff_base=backoff_base)
         self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
         self._pool = Pool(
             host, executor or host.executor(), self._me.id, float(len(os.sched_getaffinity(0))), max_slots
@@ -102,6 +100,8 @@ class Supervisor:
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
         self._tell = Teller(watcher, host.registry).tell
+        settler = Settler(store, host, backoff_base=backoff_base)
+        self._ends = Ends(store, settler, self._held, self._tell, self._patience)
         self._fast = False
         self._one_shot: str | None = None
         self._change = anyio.Event()
@@ -136,7 +136,7 @@ class Supervisor:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
-                await self._release(list(self._held.values()))
+                await self._ends.release(list(self._held.values()))
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
 
@@ -248,7 +248,7 @@ class Supervisor:
             self._pool.release(job_type)
             unstarted = [held for held in lane if self._held.get(held.job.claim.job_id) is held]
             with anyio.CancelScope(shield=True):
-                await self._release(unstarted, 0.0 if self._fast else self._patience)
+                await self._ends.release(unstarted, patient=not self._fast)
             self._change.set()
 
     async def _work(self, job_type: str, batch: list[Held]) -> None:
@@ -260,7 +260,9 @@ class Supervisor:
             slot = await self._pool.obtain(job_type)
         except OSError as error:
             for held, _ in orders:
-                await self._fail(held, TransientError(f"no process could be started for the job: {error}"))
+                await self._ends.fail(
+                    held, TransientError(f"no process could be started for the job: {error}")
+                )
             return
         began = time.monotonic()
         ended: list[tuple[Held, Outcome]] = []
@@ -287,12 +289,13 @@ class Supervisor:
             held.slot = None
             if len(ended) > 1 and self._deserves_another(held, outcome):
                 again.append((held, outcome))
-            else:
-                await self._settle(held, replace(outcome, usage=outcome.usage.plus(held.spent)))
+            elif not (self._fast and outcome.died):
+                # What the second signal has killed is given back, not settled.
+                await self._ends.settle(held, replace(outcome, usage=outcome.usage.plus(held.spent)))
         for held, outcome in again:
             held.spent = held.spent.plus(outcome.usage)
             # The same claim, so the same folders: what the dead call has left in them must not be found there.
-            await in_thread(self._settler.drop, held.job, outcome)
+            await self._ends.drop(held, outcome)
             await self._work(job_type, [held])
 
     async def _orders(self, batch: list[Held]) -> list[tuple[Held, JobOrder]]:
@@ -305,7 +308,7 @@ class Supervisor:
             try:
                 order = await in_thread(order_for, self.host, held.job)
             except PitcheyError as error:
-                await self._fail(held, error)
+                await self._ends.fail(held, error)
                 continue
             held.key = order.key
             orders.append((held, order))
@@ -314,7 +317,7 @@ class Supervisor:
     async def _stop_before(self, held: Held) -> None:
         """The end of a job that was stopped before it ran; one that is lost or given back is not ours to end."""
         if held.cancelled and not held.lost and not self._fast:
-            await self._fail(held, Cancelled("the job was cancelled before it started"))
+            await self._ends.fail(held, Cancelled("the job was cancelled before it started"))
 
     def _deserves_another(self, held: Held, outcome: Outcome) -> bool:
         """Whether another member of its batch may have taken it down; alone, each shows its own worth."""
@@ -323,70 +326,11 @@ class Supervisor:
 
     def _report(self, keys: dict[str, Held], report: Report) -> None:
         if report.key is None:
-            members = list(keys.values())
-            whole = Usage(
-                wall_us=int((time.monotonic() - members[0].started) * 1e6),
-                cpu_us=report.cpu_us or 0,
-                peak_memory_bytes=report.memory_bytes or 0,
-                memory_method="sampled-pss",
-                complete=False,
-            )
-            for held, share in zip(members, whole.split(len(members)), strict=True):
-                held.usage = share.plus(held.spent)
+            share_usage(list(keys.values()), report)
             return
         held = keys[report.key]
         held.progress, held.message = report.fraction, report.message
         self._tell(JobProgress(held.job.claim.job_id, report.fraction, report.message, report.figures or {}))
-
-    # -- settling -----------------------------------------------------------------------------------------------
-
-    async def _settle(self, held: Held, outcome: Outcome) -> None:
-        if self._fast and outcome.died:
-            return  # Killed by the second signal: given back, not settled.
-        if held.lost or isinstance(outcome.error, LeaseLost):
-            self._forget(held)
-            _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
-            await in_thread(self._settler.drop, held.job, outcome)
-            return
-        await self._conclude(held, partial(self._settler.settle, held.job, outcome))
-
-    async def _fail(self, held: Held, error: PitcheyError) -> None:
-        await self._conclude(held, partial(self._settler.fail, held.job, error))
-
-    async def _conclude(self, held: Held, settle: Callable[[], JobSettled | None]) -> None:
-        """Settle; a settlement may be repeated, and until the lease runs out it is worth trying."""
-        try:
-            with anyio.CancelScope(shield=True):
-                settled = await patiently(self._patience, settle)
-        except (StoreError, OutOfSpace) as error:
-            _log.error("job %s could not be settled and will be rescued: %s", held.job.claim.job_id, error)
-            return
-        except Exception:  # noqa: BLE001 - whatever a defect may raise
-            # A defect, but one job's: the others of this worker go on, and this one is rescued like a lost one.
-            _log.exception("job %s could not be settled and will be rescued", held.job.claim.job_id)
-            return
-        finally:
-            self._forget(held)
-        if settled is not None:
-            self._tell(settled)
-        else:
-            _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
-
-    async def _release(self, lane: list[Held], patience: float = 0.0) -> None:
-        """Give back what was not run; for up to ``patience`` seconds while the store gives trouble."""
-        claims = [held.job.claim for held in lane if not held.lost]
-        for held in lane:
-            self._forget(held)
-        if claims:
-            try:
-                await patiently(patience, self.store.release, claims)
-            except (StoreError, OutOfSpace) as error:
-                _log.error("%d jobs could not be given back and will be rescued: %s", len(claims), error)
-
-    def _forget(self, held: Held) -> None:
-        """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""
-        if self._held.get(held.job.claim.job_id) is held:
-            del self._held[held.job.claim.job_id]
 
     # -- dead workers -------------------------------------------------------------------------------------------
 
@@ -401,14 +345,13 @@ class Supervisor:
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
         try:
-            rescued = await in_thread(rescue, self.store, self._me, self._memory_of)
+            rescued = await in_thread(rescue, self.store, self._me, partial(memory_on, self.host))
         except PitcheyError as error:
             _log.warning("rescue failed: %s", error)
             return
         for each in rescued:
-            if (job := each.rolled_forward) is not None:
-                self._held[job.claim.job_id] = held = Held(job)
-                await self._conclude(held, partial(self._settler.roll_forward, job))
+            if each.rolled_forward is not None:
+                await self._ends.roll_forward(each.rolled_forward)
             elif each.state.finished:
                 await self._tell_of_end(each.job_id)
         self._change.set()
@@ -421,12 +364,6 @@ class Supervisor:
                 error = error_from_record(record.error) if record.error else None
                 result = result_of(record)
                 self._tell(JobSettled(job_id, record.type, record.status, error=error, result=result))
-
-    def _memory_of(self, instance_type: str) -> int | None:
-        try:
-            return self.host.instance(instance_type).memory_bytes
-        except UnknownName:
-            return None
 
     # -- stopping -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+"""The ends of what a worker holds: settled, given back, or let go because it is another's by now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import anyio
+
+from pitchey_core.errors import LeaseLost, OutOfSpace, PitcheyError, StoreError
+from pitchey_core.slots import Outcome
+from pitchey_runner.store.interface import ClaimedJob, JobStore
+from pitchey_runner.supervisor.events import Event, JobSettled
+from pitchey_runner.supervisor.held import Held
+from pitchey_runner.supervisor.settling import Settler
+from pitchey_runner.supervisor.threads import in_thread, patiently
+
+__all__ = ["Ends"]
+
+_log = logging.getLogger(__name__)
+
+
+class Ends:
+    """Ends what is held; whatever the store does meanwhile, nothing is raised.
+
+    Args:
+        held: What the worker holds, by job id; shared with the supervisor.
+        patience: Seconds for which trouble with the store is outlasted.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        settler: Settler,
+        held: dict[str, Held],
+        tell: Callable[[Event], None],
+        patience: float,
+    ) -> None:
+        self._store = store
+        self._settler = settler
+        self._held = held
+        self._tell = tell
+        self._patience = patience
+
+    async def settle(self, held: Held, outcome: Outcome) -> None:
+        """The end of an attempt."""
+        if held.lost or isinstance(outcome.error, LeaseLost):
+            self._forget(held)
+            _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
+            await self.drop(held, outcome)
+            return
+        await self._conclude(held, partial(self._settler.settle, held.job, outcome))
+
+    async def fail(self, held: Held, error: PitcheyError) -> None:
+        """The end of an attempt that did not even start."""
+        await self._conclude(held, partial(self._settler.fail, held.job, error))
+
+    async def roll_forward(self, job: ClaimedJob) -> None:
+        """Publish and settle what was taken over from a dead worker."""
+        self._held[job.claim.job_id] = held = Held(job)
+        await self._conclude(held, partial(self._settler.roll_forward, job))
+
+    async def drop(self, held: Held, outcome: Outcome) -> None:
+        """Remove what an attempt has left in its folders."""
+        await in_thread(self._settler.drop, held.job, outcome)
+
+    async def release(self, lane: list[Held], *, patient: bool = False) -> None:
+        """Give back what was not run."""
+        claims = [held.job.claim for held in lane if not held.lost]
+        for held in lane:
+            self._forget(held)
+        if claims:
+            try:
+                await patiently(self._patience if patient else 0.0, self._store.release, claims)
+            except (StoreError, OutOfSpace) as error:
+                _log.error("%d jobs could not be given back and will be rescued: %s", len(claims), error)
+
+    async def _conclude(self, held: Held, settle: Callable[[], JobSettled | None]) -> None:
+        """Settle; a settlement may be repeated, and until the lease runs out it is worth trying."""
+        try:
+            with anyio.CancelScope(shield=True):
+                settled = await patiently(self._patience, settle)
+        except (StoreError, OutOfSpace) as error:
+            _log.error("job %s could not be settled and will be rescued: %s", held.job.claim.job_id, error)
+            return
+        except Exception:  # noqa: BLE001 - whatever a defect may raise
+            # A defect, but one job's: the others of this worker go on, and this one is rescued like a lost one.
+            _log.exception("job %s could not be settled and will be rescued", held.job.claim.job_id)
+            return
+        finally:
+            self._forget(held)
+        if settled is not None:
+            self._tell(settled)
+        else:
+            _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
+
+    def _forget(self, held: Held) -> None:
+        """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""
+        if self._held.get(held.job.claim.job_id) is held:
+            del self._held[held.job.claim.job_id]
