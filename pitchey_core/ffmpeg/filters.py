@@ -111,9 +111,13 @@ def _scaling(video: VideoInfo, size: tuple[int, int], *, from_rgb: bool) -> list
         return [_filter("scale", w=width, h=height, flags="bicubic", **matrix)]
     turned = video.rotation in {90, 270}
     stored = (video.height, video.width) if turned else (video.width, video.height)
-    if stored == size:
+    if stored == size and not video.full_range:
         return []
-    if video.square and all(0 <= have - want <= 1 for have, want in zip(stored, size, strict=True)):
+    if (
+        video.square
+        and not video.full_range
+        and all(0 <= have - want <= 1 for have, want in zip(stored, size, strict=True))
+    ):
         # Only an odd row or column is too much: cutting it off keeps the rest sharp.
         return [_filter("crop", w=size[0], h=size[1], x=0, y=0)]
     return [_filter("scale", w=size[0], h=size[1], flags="bicubic")]

@@ -56,6 +56,11 @@ class VideoInfo:
         return self.rotation == 0 and not self.mirrored
 
     @property
+    def full_range(self) -> bool:
+        """Stored with the range of JPEG, 0 to 255, instead of that of video."""
+        return (self.pixel_format or "").startswith("yuvj")
+
+    @property
     def square(self) -> bool:
         """Pixels as wide as high, to half a percent: scalers leave aspects such as 2896:2889 behind."""
         width, height = self.sample_aspect

@@ -30,14 +30,14 @@ def test_demo(cli: Cli) -> None:
     ran = cli("demo", "--json", timeout=170)
     assert ran.code == 0, ran.err
     last = ran.lines[-1]
-    assert (last["completed"], last["failed"]) == (4, 0)
+    assert (last["completed"], last["failed"]) == (5, 0)
     report = to_path(last["report"])
     assert report == cli.folder / "pitchey-demo" / "report.html"
     text = report.read_text("utf-8")
     assert "Blender Foundation" in text
     links = Links()
     links.feed(text)
-    assert len([link for link in links.found if link.endswith(".jpg")]) >= 15
+    assert len([link for link in links.found if link.endswith(".jpg")]) >= 18
     for link in links.found:
         assert not re.match(r"[a-z]+:|/", link)
         assert (report.parent / unquote(link)).is_file()
@@ -45,7 +45,7 @@ def test_demo(cli: Cli) -> None:
     assert [each.name for each in cli.folder.iterdir()] == ["pitchey-demo"]
     again = cli("demo", "--no-json")
     assert again.code == 0
-    assert "4 skipped" in again.out
+    assert "5 skipped" in again.out
     assert f"report: {report}" in again.out
 
 

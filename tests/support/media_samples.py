@@ -233,6 +233,13 @@ class Samples:
         return out
 
     @_cached
+    def motion_jpeg(self) -> Path:
+        """White, in the range of JPEG."""
+        out = self._out("camera.avi")
+        ffmpeg("-f", "lavfi", "-i", "color=white:s=320x180:d=1", "-c:v", "mjpeg", "-pix_fmt", "yuvj422p", out)
+        return out
+
+    @_cached
     def large(self) -> Path:
         """Full HD at 50 pictures a second, with stereo sound."""
         out = self._out("large.mp4")

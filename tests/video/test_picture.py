@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import av
 import pytest
 from media_checks import colour_at, frame_times, info_of, picture_of, streams_of, video_of
 from media_samples import Samples
@@ -217,3 +218,11 @@ def test_a_start_behind_the_last_picture(bench: JobBench, samples: Samples) -> N
 
 def test_raw_h264_with_delimiters(bench: JobBench, samples: Samples) -> None:
     assert video_of(bench.run(samples.raw_h264(), **FAST).video).width == 320
+
+
+def test_the_range_of_jpeg_becomes_that_of_video(bench: JobBench, samples: Samples) -> None:
+    done = bench.run(samples.motion_jpeg(), **FAST)
+    assert video_of(done.video).pixel_format == "yuv420p"
+    with av.open(str(done.video)) as media:
+        frame = next(media.decode(video=0))
+    assert bytes(frame.planes[0])[:4] == bytes([235] * 4)

@@ -11,7 +11,7 @@ __all__ = ["write_batch"]
 
 _HEAD: Final = "# What `pitchey-run demo` runs. Paths are relative to this file. Run it again by hand:\n"
 
-_JOBS: Final[dict[str, dict[str, Any]]] = {
+_VIDEO: Final[dict[str, dict[str, Any]]] = {
     "web-480p": {
         "output_format": "mp4",
         "quality": "480p",
@@ -32,13 +32,31 @@ _JOBS: Final[dict[str, dict[str, Any]]] = {
         "thumbnail_count": 3,
     },
 }
+_MEDIA: Final[dict[str, dict[str, Any]]] = {
+    "publish": {
+        "output_presets": [
+            "mobile-optimized",
+            "hls-ladder",
+            "audio-podcast",
+            "preview-gif-webp",
+            "waveform",
+        ],
+        "speed": "veryfast",
+        "thumbnail_count": 3,
+    },
+}
 
 
 def write_batch(folder: Path, source: Path) -> Path:
     """Write ``demo.yaml`` for one input, and return its path."""
+    given = str(source.relative_to(folder))
+    kinds = (("video", "input_url", _VIDEO), ("media", "input_media", _MEDIA))
     document = {
-        "defaults": {"type": "video", "payload": {"input_url": str(source.relative_to(folder))}},
-        "jobs": [{"output": f"out/{name}", "payload": payload} for name, payload in _JOBS.items()],
+        "jobs": [
+            {"type": kind, "output": f"out/{name}", "payload": {field: given, **payload}}
+            for kind, field, jobs in kinds
+            for name, payload in jobs.items()
+        ],
     }
     path = folder / "demo.yaml"
     command = f"#   pitchey-run --store {folder.name}/pitchey.db batch {folder.name}/demo.yaml\n"

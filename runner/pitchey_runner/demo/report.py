@@ -63,6 +63,7 @@ def _card(folder: Path, record: JobRecord) -> str:
     parts += [
         _numbers(record, result),
         _streams(facts.get("streams") or []),
+        *(_preset(each) for each in facts.get("presets") or ()),
         *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
         _files(folder, artifacts),
         "</article>",
@@ -71,18 +72,28 @@ def _card(folder: Path, record: JobRecord) -> str:
 
 
 def _settings(payload: Mapping[str, Any]) -> str:
-    shown = [f"{key}={value}" for key, value in payload.items() if key != "input_url"]
+    shown = [
+        f"{key}={', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in payload.items()
+        if not key.startswith("input_")
+    ]
     return " ".join(f"<code>{escape(each)}</code>" for each in shown)
 
 
 def _media(folder: Path, artifacts: Sequence[Mapping[str, Any]]) -> str:
     pictures = [each for each in artifacts if str(each["media_type"]).startswith("image/")]
     parts = []
-    poster = f' poster="{escape(_link(folder, pictures[0]["uri"]))}"' if pictures else ""
-    for each in artifacts:
-        if each["media_type"] in ("video/mp4", "video/webm", "video/quicktime"):
-            link = escape(_link(folder, each["uri"]))
-            parts.append(f'<video controls preload="metadata"{poster} src="{link}"></video>')
+    still = next((each for each in pictures if each["media_type"] == "image/jpeg"), None)
+    poster = f' poster="{escape(_link(folder, still["uri"]))}"' if still else ""
+    for kinds, tag in (
+        (("video/mp4", "video/webm", "video/quicktime"), f'video controls preload="metadata"{poster}'),
+        (("audio/mp4",), 'audio controls preload="metadata"'),
+    ):
+        # One is enough to look at; the others are among the files.
+        first = next((each for each in artifacts if each["media_type"] in kinds), None)
+        if first is not None:
+            link = escape(_link(folder, first["uri"]))
+            parts.append(f'<{tag} src="{link}"></{tag.partition(" ")[0]}>')
     if pictures:
         images = (
             f'<a href="{escape(_link(folder, each["uri"]))}"><img loading="lazy" alt="{escape(each["name"])}" '
@@ -117,6 +128,12 @@ def _summary(file: Mapping[str, Any] | None) -> str:
     words += file.get("audio_codecs") or []
     words.append(f"{file.get('bytes', 0) / 1e6:.2f} MB")
     return " · ".join(str(word) for word in words if word)
+
+
+def _preset(facts: Mapping[str, Any]) -> str:
+    """One preset of a job that made several outputs."""
+    words = f"<h3>{escape(str(facts['preset']))} <span class={facts['status']}>{facts['status']}</span></h3>"
+    return words + _streams(facts.get("streams") or [])
 
 
 def _streams(streams: Sequence[Mapping[str, Any]]) -> str:
