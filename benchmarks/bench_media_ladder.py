@@ -26,30 +26,41 @@ from pitchey_media.payload import MediaPayload
 from pitchey_media.schema import parse_preset
 
 RUNGS = {"large": ("720p", 23), "middle": ("480p", 23), "small": ("360p", 24)}
-SPEEDS = ("medium", "veryfast")
+MASTER_SECONDS = 10
 
 
 def measure(bench: Bench) -> None:
     with workbench() as work, work.warm_slot() as slot:
         bench.fact("ffmpeg", work.ffmpeg_version)
-        bench.fact("clip", "32 s, 1280x720; renditions 1280x720, 854x480, 640x360")
-        for speed in SPEEDS:
-            commands = _commands(work, speed)
+        bench.fact("renditions", "1280x720, 854x480, 640x360")
+        master = _master(work)
+        for source, title, speed in (
+            (master, f"of a 2160p master ({MASTER_SECONDS} s)", "medium"),
+            (master, f"of a 2160p master ({MASTER_SECONDS} s)", "veryfast"),
+            (work.clip, "of 720p (32 s)", "medium"),
+        ):
+            commands = _commands(work, source, speed)
+            name = f"three renditions {title}, {speed}"
             row = bench.compare(
-                f"three renditions in one job, {speed}",
-                against="three runs of ffmpeg",
-                unit="s",
-                by="ratio",
-                goal=at_most(0.75),
+                name, against="three runs of ffmpeg", unit="s", by="ratio", goal=at_most(0.75)
             )
-            cpu = bench.compare(
-                f"the same, {speed}", against="three runs of ffmpeg", unit="CPU s", by="ratio"
-            )
-            _job(work, slot, speed)
+            cpu = bench.compare(name, against="three runs of ffmpeg", unit="CPU s", by="ratio")
             for number in bench.rounds():
-                ours, peer = in_turn(number, partial(_job, work, slot, speed), partial(_runs, work, commands))
+                ours, peer = in_turn(
+                    number, partial(_job, work, slot, source, speed), partial(_runs, work, commands)
+                )
                 row.add(ours[0], peer[0])
                 cpu.add(ours[1], peer[1])
+
+
+def _master(work: Workbench) -> Path:
+    """What a camera or an editor delivers: larger than anything that is published, here enlarged footage."""
+    path = work.root / "master.mp4"
+    picture = ["-vf", "scale=3840:2160", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
+    work.bare(
+        "-v", "error", "-i", str(work.clip), "-t", str(MASTER_SECONDS), *picture, "-c:a", "copy", str(path)
+    )
+    return path
 
 
 def _tables(speed: str) -> dict[str, dict[str, Any]]:
@@ -63,7 +74,7 @@ def _tables(speed: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _job(work: Workbench, slot: WarmSlot, speed: str) -> tuple[float, float]:
+def _job(work: Workbench, slot: WarmSlot, source: Path, speed: str) -> tuple[float, float]:
     file = work.root / f"{speed}.toml"
     file.write_text(
         "".join(
@@ -75,7 +86,7 @@ def _job(work: Workbench, slot: WarmSlot, speed: str) -> tuple[float, float]:
         )
     )
     payload = {
-        "input_media": str(work.clip),
+        "input_media": str(source),
         "output_presets": list(RUNGS),
         "preset_file": str(file),
         "generate_thumbnails": False,
@@ -85,20 +96,20 @@ def _job(work: Workbench, slot: WarmSlot, speed: str) -> tuple[float, float]:
     return wall, result.usage.cpu_seconds
 
 
-def _commands(work: Workbench, speed: str) -> list[list[str]]:
+def _commands(work: Workbench, source: Path, speed: str) -> list[list[str]]:
     """The arguments of each rendition alone."""
     order = work.host.order(
         "media",
-        {"input_media": str(work.clip)},
+        {"input_media": str(source)},
         job_id=str(uuid.uuid4()),
         base_dir=work.root,
         output=work.root / "x",
     )
     job = JobContext(order, registry=lambda: work.host.registry)
-    info = probe(work.clip)
-    transcoder = Transcoder(job, info, work.clip.name)
+    info = probe(source)
+    transcoder = Transcoder(job, info, source.name)
     making = Making(
-        MediaPayload(input_media=str(work.clip)), transcoder, "peer", lambda name, _: work.root / name
+        MediaPayload(input_media=str(source)), transcoder, "peer", lambda name, _: work.root / name
     )
     commands = []
     for name, table in _tables(speed).items():

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Loudness", "LoudnessReport", "loudness_filters", "measure_loudness", "normalisation"]
 
-# Platforms ask for at most -1 dBTP in what they get; lossy codecs add up to a decibel to what they are given.
-_CEILING_DBTP: Final = -2.0
+# Platforms ask for at most -1 dBTP in what they get; lossy codecs add up to 1.5 dB to what they are given.
+_CEILING_DBTP: Final = -2.5
 _LOWEST: Final = -70.0
 _SAMPLE_RATE: Final = 48000
 _OVERSAMPLED: Final = 192000

@@ -31,9 +31,9 @@ from pitchey_media.schema import QualityTarget
 __all__ = ["QualitySearch", "score_of"]
 
 _SAMPLE_SECONDS: Final = 2.0
-_SAMPLES: Final = (2, 6)
+_SAMPLES: Final = (4, 8)
 # Of the title, so that a search costs a small part of a long encode.
-_SAMPLED_SHARE: Final = 0.1
+_SAMPLED_SHARE: Final = 0.15
 _MOST_TRIALS: Final = 6
 # Points of VMAF that one step of x264's scale makes near 93; only the first step depends on it.
 _USUAL_SLOPE: Final = 1.3
@@ -41,7 +41,7 @@ _USUAL_SLOPE: Final = 1.3
 _CLOSE: Final = 0.4
 # SSIM in percent that looks like a VMAF, by linear fit on x264 encodes of Big Buck Bunny; a stand-in, no equivalence.
 _SSIM_OF_VMAF: Final = ((80.0, 95.5), (93.0, 97.8), (100.0, 99.6))
-_SCORED_FRAMES: Final = 1500
+_SCORED_FRAMES: Final = 750
 _FFV1: Final = VideoEncoder("ffv1", "ffv1", 0, 0)
 _LOSSLESS: Final = ("-c:v", "ffv1", "-level", "3", "-slices", "4")
 _LOSSLESS_OPTIONS: Final = {"level": "3", "slices": "4"}

@@ -126,7 +126,7 @@ class AudioSettings(_Table):
         bitrate: Bits a second of each track.
         channels: More are mixed down.
         sample_rate: In Hz.
-        loudness: Integrated loudness to normalise to, in LUFS, with true peaks at most -1.5 dBTP.
+        loudness: Integrated loudness to normalise to, in LUFS, with true peaks below -1 dBTP.
         copy_fitting: Copy what fits already; ``false`` always encodes.
     """
 
