@@ -1,7 +1,7 @@
 """Loudness normalisation to EBU R 128: measure, then apply one gain, and limit true peaks only where they need it.
 
 The second pass of ffmpeg's ``loudnorm`` does the same as long as the peaks have room, and turns to dynamic processing
-where they have not, which pumps and misses the target (by up to 0.7 LU on the sources in ``benchmarks/``). Here a
+where they have not, which changes the balance of loud and soft parts and misses the target on short titles. Here a
 limiter at four times the sample rate catches the peaks, and the loudness that it takes is measured and given back.
 """
 
