@@ -227,7 +227,7 @@ class _Thumbnails:
         self._making = making
         self._layout: SpriteLayout | None = None
         main = making.work.info.main_video
-        source = next((each for each in outputs if each.preset.output in {"file", "hls"}), None)
+        source = next((each for each in outputs if _makes_video(each.preset)), None)
         has_video = source is not None and main is not None and main.video is not None
         self._outputs: PictureOutputs | None = None
         if not payload.generate_thumbnails or not has_video:
@@ -278,6 +278,10 @@ class _Thumbnails:
         drawn = self._layout is not None and renders.taps.get(_SHEET, self) is None
         sheet = (self._layout, self._sheet) if drawn and self._layout is not None else None
         return take_pictures(self._outputs, job, probe(video, limits=job.limits), sheet)
+
+
+def _makes_video(preset: Preset) -> bool:
+    return preset.output == "hls" or (preset.output == "file" and container(preset.container).picture)
 
 
 def _picture_names(stem: str, settings: ThumbnailSettings) -> PictureNames:

@@ -85,6 +85,8 @@ def test_sound_alone(make: Make, samples: Samples) -> None:
     assert [(s.codec, s.audio.channels) for s in info_of(podcast).streams if s.audio] == [("aac", 2)] * 2
     assert actions(done)[0] == ("video", "drop")
     assert info_of(archive).streams[0].codec == "flac"
+    # Nobody misses thumbnails of presets that make no video.
+    assert make(samples.plain(), "audio-podcast", generate_thumbnails=True).facts.warnings == []
     # FLAC holds one track: the default one.
     assert actions(done, 1) == [("video", "drop"), ("audio", "drop"), ("audio", "encode")]
 
