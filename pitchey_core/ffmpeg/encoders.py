@@ -19,6 +19,7 @@ __all__ = [
     "AudioEncoder",
     "VideoEncoder",
     "audio_bit_rate",
+    "check_quality",
     "encoder_options",
 ]
 
@@ -154,6 +155,15 @@ _AOM_CPU = (8, 8, 7, 7, 6, 5, 4, 3, 2)
 _VPX_TILE_WIDTH = 512
 
 
+def check_quality(encoder: VideoEncoder, quality: int | None) -> None:
+    """Raise :class:`~pitchey_core.errors.UsageError` for a constant quality that is off an encoder's scale."""
+    if quality is not None and not 0 <= quality <= encoder.max_quality:
+        raise UsageError(
+            f"crf {quality} is off the scale of {encoder.name}",
+            remedy=f"0 (best) to {encoder.max_quality}; its default is {encoder.quality}",
+        )
+
+
 def encoder_options(
     encoder: VideoEncoder,
     *,
@@ -180,11 +190,7 @@ def encoder_options(
     Raises:
         UsageError: ``quality`` is off the encoder's scale.
     """
-    if quality is not None and not 0 <= quality <= encoder.max_quality:
-        raise UsageError(
-            f"crf {quality} is off the scale of {encoder.name}",
-            remedy=f"0 (best) to {encoder.max_quality}; its default is {encoder.quality}",
-        )
+    check_quality(encoder, quality)
     place = SPEEDS.index(speed)
     crf = str(encoder.quality if quality is None else quality)
     options: dict[str, str]
@@ -216,7 +222,8 @@ def encoder_options(
     cap = max_bit_rate or (bit_rate * 3 // 2 if bit_rate is not None else None)
     if cap is not None:
         options |= _capped(encoder.name, cap, averaged=bit_rate is not None)
-    if profile is not None and encoder.name == "libx264":
+    # Without loss x264 knows one profile only, which no other can stand for.
+    if profile is not None and encoder.name == "libx264" and crf != "0":
         options["profile"] = profile
     if fixed_keys:
         _fix_keys(encoder.name, options)

@@ -111,13 +111,12 @@ def _scaling(video: VideoInfo, size: tuple[int, int], *, from_rgb: bool) -> list
         return [_filter("scale", w=width, h=height, flags="bicubic", **matrix)]
     turned = video.rotation in {90, 270}
     stored = (video.height, video.width) if turned else (video.width, video.height)
-    if stored == size and not video.full_range:
+    if video.full_range:
+        # What players expect of video; some show the full range of JPEG washed out, whatever the file says.
+        return [_filter("scale", w=size[0], h=size[1], flags="bicubic", out_range="tv")]
+    if stored == size:
         return []
-    if (
-        video.square
-        and not video.full_range
-        and all(0 <= have - want <= 1 for have, want in zip(stored, size, strict=True))
-    ):
+    if video.square and all(0 <= have - want <= 1 for have, want in zip(stored, size, strict=True)):
         # Only an odd row or column is too much: cutting it off keeps the rest sharp.
         return [_filter("crop", w=size[0], h=size[1], x=0, y=0)]
     return [_filter("scale", w=size[0], h=size[1], flags="bicubic")]

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pitchey_core.errors import InputError, PitcheyError, ToolFailed
+from pitchey_core.errors import InputError, PitcheyError, ToolFailed, UsageError
 from pitchey_core.ffmpeg.encode import EncodeStats, run_ffmpeg
+from pitchey_core.ffmpeg.encoders import check_quality
 from pitchey_core.ffmpeg.graph import Tap, build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
 from pitchey_core.ffmpeg.loudness import LoudnessReport, normalisation
@@ -151,9 +152,11 @@ class Transcoder:
         if plan.video is None or plan.video.action == "copy":
             return None
         wanted = plan.wanted
-        return choose_encoder(
+        choice = choose_encoder(
             self.job, plan.video.codec, hardware=hardware, crf=wanted.crf, bit_rate=wanted.video_bitrate
         )
+        check_quality(choice.software, wanted.crf)
+        return choice
 
     # -- the run ------------------------------------------------------------------------------------------------
 
@@ -175,7 +178,7 @@ class Transcoder:
             try:
                 plan = self.plan(rendition.wanted)
                 tries.append(_Try(rendition, plan, self.encoder(plan, rendition.hardware)))
-            except (InputError, ToolFailed) as error:
+            except (InputError, UsageError, ToolFailed) as error:
                 outputs[rendition.name] = error
         tapped = list(taps([each.plan for each in tries]))
         tap_results: dict[str, PitcheyError | None] = {}

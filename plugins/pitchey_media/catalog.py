@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ __all__ = ["Catalog", "Layer", "read_preset_file"]
 
 KIND = "preset"
 _EXTENDS = "extends"
+_DEEPEST = 32
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RATES = ("crf", "bitrate", "quality")
 
 
@@ -69,7 +72,13 @@ class Catalog:
             UnknownName: There is none of that name, or none of a name that it extends.
             ConfigError: It extends itself in a circle.
         """
-        return self._resolve(name, len(self._layers), ())
+        table = self._resolve(name, len(self._layers), ())
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{name!r} is no name for a preset: outputs are called after it",
+                remedy="use letters, digits, '-', '_' and '.', at most 64 of them",
+            )
+        return table
 
     def preset(self, name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
         """A preset, with changes of the job's own merged in.
@@ -83,6 +92,8 @@ class Catalog:
         found = next((n for n in reversed(range(below)) if name in self._layers[n].tables), None)
         if found is None:
             raise UnknownName("preset", name, self.names)
+        if len(seen) >= _DEEPEST:
+            raise ConfigError(f"preset {name!r} is the {_DEEPEST}th to extend another one in a row")
         if (name, found) in seen:
             circle = " → ".join([*(each for each, _ in seen), name])
             raise ConfigError(f"preset {name!r} extends itself: {circle}", remedy="remove one extends")
@@ -128,7 +139,7 @@ def read_preset_file(path: Path, name: str) -> dict[str, dict[str, Any]]:
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{name!r} is not a preset file: {error}", remedy="write: [my-preset]") from error
     for key, value in content.items():
         if not isinstance(value, dict):

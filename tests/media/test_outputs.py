@@ -177,6 +177,31 @@ def test_a_waveform_and_its_peaks(make: Make, tmp_path: Path) -> None:
     assert peaks["data"][-10:-8] == pytest.approx([-63, 63], abs=2)
 
 
+def test_sound_that_is_no_number(make: Make, tmp_path: Path) -> None:
+    source = tmp_path / "odd.wav"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=1:r=8000", "-c:a", "pcm_f32le", source)
+    data = bytearray(source.read_bytes())
+    data[-400:-396], data[-200:-196] = b"\0\0\x80\x7f", b"\0\0\xc0\x7f"
+    source.write_bytes(bytes(data))
+    peaks = json.loads(make(source, "waveform").files["odd-waveform.json"].read_text())
+    assert all(-128 <= each <= 127 for each in peaks["data"])
+
+
+def test_a_quality_off_the_scale_is_one_presets_fault(make: Make, samples: Samples, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(
+        '[bad]\nextends = "web-optimized"\nvideo = { crf = 60, copy_fitting = false }\n'
+    )
+    with pytest.raises(PartialFailure, match="crf 60 is off the scale of libx264") as caught:
+        make(samples.plain(), "bad", "audio-archive", preset_file=str(tmp_path / "bad.toml"))
+    assert [each["status"] for each in caught.value.facts["presets"]] == ["failed", "completed"]
+
+
+def test_encoding_without_loss(make: Make, samples: Samples) -> None:
+    lossless = {"video": {"crf": 0, "speed": "ultrafast", "copy_fitting": False}, "may_grow": True}
+    done = make(samples.silent(), "web-optimized", overrides=lossless)
+    assert streams_of(done.files["silent-web-optimized.mp4"], "video")[0].profile == "High 4:4:4 Predictive"
+
+
 def test_a_part_of_the_input(make: Make, samples: Samples) -> None:
     done = make(samples.colours(10), "web-optimized", "hls-ladder", start=3, duration=4)
     for name in ("colours-10-web-optimized.mp4", "colours-10-hls-ladder/180p.mp4"):

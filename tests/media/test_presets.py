@@ -60,6 +60,22 @@ def test_circles_and_unknown_names() -> None:
         catalog(settings={"a": {"extends": "nothing"}}).preset("a")
 
 
+@pytest.mark.parametrize("name", ["../x", "a b", "p%v", "4:3", "", "-x", "x" * 65])
+def test_names_that_no_file_could_have(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name for a preset"):
+        catalog(file={name: {}}).preset(name)
+
+
+def test_hostile_files(tmp_path: Path) -> None:
+    chain = {f"p{n}": {"extends": f"p{n + 1}"} for n in range(1500)}
+    with pytest.raises(ConfigError, match="in a row"):
+        catalog(file=chain).preset("p0")
+    file = tmp_path / "deep.toml"
+    file.write_text("x = " + "[" * 5000)
+    with pytest.raises(ConfigError, match=r"'deep\.toml' is not a preset file"):
+        read_preset_file(file, "deep.toml")
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

@@ -7,6 +7,7 @@ as 8-bit integers. peaks.js and wavesurfer.js take it as it is.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -107,4 +108,5 @@ class WaveformOutput(PresetOutput):
 
 
 def _byte(level: float) -> int:
-    return max(-128, min(127, round(level * 127)))
+    # Sound in floating point may hold anything, infinity and no number included.
+    return 0 if math.isnan(level) else round(max(-1.0, min(1.0, level)) * 127)
