@@ -231,9 +231,9 @@ def encoder_options(
 
 
 def _capped(name: str, cap: int, *, averaged: bool) -> dict[str, str]:
-    if name in {"libx264", "libx265", "libvpx-vp9"}:
+    if name in {"libx264", "libx265"} or (averaged and name == "libvpx-vp9"):
         return {"maxrate": str(cap), "bufsize": str(cap * 4 // 3 if averaged else cap * 2)}
-    # SVT-AV1 caps constant quality only, libaom takes the rate as the cap of constrained quality.
+    # SVT-AV1 caps constant quality only; libaom and libvpx take the rate as the cap of constrained quality.
     if averaged:
         return {}
     return {"maxrate": str(cap), "bufsize": str(cap * 2)} if name == "libsvtav1" else {"b": str(cap)}

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from pitchey_core.ffmpeg.encoders import AudioEncoder
 from pitchey_core.ffmpeg.media import AudioInfo, VideoInfo
 
-__all__ = ["Filter", "audio_filters", "output_size", "picture_changes", "smaller", "video_filters", "written"]
+__all__ = [
+    "Filter",
+    "audio_filters",
+    "from_the_start",
+    "output_size",
+    "picture_changes",
+    "smaller",
+    "up_to",
+    "video_filters",
+    "written",
+]
 
 # Nominal peak of SDR white, in cd/m², that the linear picture is scaled to (ITU-R BT.2408 puts it at 203; 100 keeps
 # mid-tones at their usual brightness with the hable curve).
@@ -98,6 +108,27 @@ def video_filters(
 _SQUARE = _filter("setsar", sar="1")
 
 
+def from_the_start(late: float, *, picture: bool = False) -> tuple[Filter, ...]:
+    """What fills the time before a stream begins: the first picture, or silence.
+
+    Args:
+        late: Seconds of it.
+    """
+    if late <= 0:
+        return ()
+    if picture:
+        still = {"start_duration": f"{late:.6f}", "start_mode": "clone"}
+        return (_filter("setpts", expr="PTS-STARTPTS"), _filter("tpad", **still))
+    return (_filter("aresample", **{"async": 1, "first_pts": 0}),)
+
+
+def up_to(end: float | None, *, picture: bool = False) -> tuple[Filter, ...]:
+    """What ends a stream at a time. ffmpeg's own ``-t`` counts from the first picture or sound of each."""
+    if end is None:
+        return ()
+    return (_filter("trim" if picture else "atrim", end=f"{end:.6f}"),)
+
+
 def smaller(size: tuple[int, int], *, max_fps: float | None = None) -> tuple[Filter, ...]:
     """What makes a smaller picture of one that these filters have made ready already."""
     fewer = [_filter("fps", fps=f"{max_fps:g}")] if max_fps is not None else []
@@ -148,7 +179,7 @@ def audio_filters(
 
     Args:
         sample_rate: In Hz, as it was asked for.
-        name_layout: Name the layout even where it fits: ffmpeg 6.0 cannot pick one behind ``loudnorm``.
+        name_layout: Name layout and rate even where they fit: behind a limiter sound has another rate.
     """
     options: dict[str, str] = {}
     if name_layout or sound.layout != layout:
@@ -156,7 +187,7 @@ def audio_filters(
     rate = sample_rate or sound.sample_rate
     if encoder.sample_rates and rate not in encoder.sample_rates:
         rate = _next_rate(rate, encoder.sample_rates)
-    if rate != sound.sample_rate:
+    if rate != sound.sample_rate or name_layout:
         options["sample_rates"] = str(rate)
     return (Filter("aformat", tuple(options.items())),) if options else ()
 

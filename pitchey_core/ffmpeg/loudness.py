@@ -95,7 +95,7 @@ def measure_loudness(
     """
     cut = cut_of(info.demuxer, start, duration)
     options = input_options(info.demuxer, threads=job.threads, pixels=job.limits.pixels) | cut.input
-    chain = ",".join([*map(written, filters), "loudnorm=print_format=json"])
+    chain = ",".join([*map(written, (*cut.before(), *filters)), "loudnorm=print_format=json"])
     done = job.run(
         "ffmpeg",
         [
@@ -103,7 +103,6 @@ def measure_loudness(
             *("-loglevel", "info"),
             *(word for name, value in options.items() for word in (f"-{name}", value)),
             *("-i", file_argument(info.path), "-map", f"0:{stream}", "-af", chain),
-            *(word for name, value in cut.output.items() for word in (f"-{name}", value)),
             *("-vn", "-sn", "-dn", "-f", "null", "-"),
         ],
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["AudioInfo", "MediaInfo", "StreamInfo", "VideoInfo"]
+__all__ = ["AudioInfo", "MediaInfo", "StreamInfo", "VideoInfo", "late_by"]
 
 Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
@@ -163,3 +163,13 @@ class MediaInfo:
         """The sound that a player would play: the default one, or the first."""
         sounds = [stream for stream in self.of_kind("audio") if stream.decodable and stream.audio is not None]
         return max(sounds, key=lambda stream: stream.default, default=None)
+
+
+# Encoders of sound begin up to this long before or after their picture, which nobody notices.
+_LATE_SECONDS = 0.03
+
+
+def late_by(info: MediaInfo, stream: StreamInfo, start: float | None = None) -> float:
+    """Seconds from the begin of a part of a file to that of one of its streams; 0 for what nobody would notice."""
+    late = (stream.start_seconds or 0.0) - info.start_seconds - (start or 0.0)
+    return late if late > _LATE_SECONDS else 0.0

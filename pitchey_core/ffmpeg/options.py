@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pitchey_core.ffmpeg.filters import Filter
+
 __all__ = ["GLOBAL_OPTIONS", "Cut", "cut_of", "input_options"]
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-nostats", "-y")
@@ -29,6 +31,20 @@ class Cut:
     input: dict[str, str] = field(default_factory=dict)
     output: dict[str, str] = field(default_factory=dict)
     lead: float = 0.0
+
+    def end_of(self, late: float, duration: float | None) -> float | None:
+        """Where a stream that begins ``late`` has to be cut off by a filter, in the time of the filters."""
+        return self.lead + duration if late and duration is not None else None
+
+    def before(self) -> tuple[Filter, ...]:
+        """Filters that take the lead off sound which is measured on its way, before options of the output would."""
+        if not self.lead:
+            return ()
+        part = [
+            ("start", f"{self.lead:.6f}"),
+            *(("duration", each) for key, each in self.output.items() if key == "t"),
+        ]
+        return (Filter("atrim", tuple(part)), Filter("asetpts", (("expr", "PTS-STARTPTS"),)))
 
 
 def cut_of(demuxer: str, start: float | None, duration: float | None) -> Cut:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pitchey_core.errors import InputError, UsageError
-from pitchey_core.ffmpeg.filters import output_size, picture_changes, video_filters
+from pitchey_core.ffmpeg.filters import from_the_start, output_size, picture_changes, up_to, video_filters
 from pitchey_core.ffmpeg.formats import codec_title, holders, mismatch
-from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo, VideoInfo
+from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo, VideoInfo, late_by
+from pitchey_core.ffmpeg.options import cut_of
 from pitchey_core.ffmpeg.plan_tracks import plan_attachment, plan_track
 from pitchey_core.ffmpeg.steps import Action, Step, StreamPlan, StreamReport, Wanted
 
@@ -54,7 +55,7 @@ def plan_streams(
     for stream in info.streams:
         if stream.index in reports or stream.kind == "attachment":
             continue
-        step, report = plan_track(stream, wanted, shown)
+        step, report = plan_track(stream, info, wanted, shown)
         reports[stream.index] = report
         if step is not None:
             steps[stream.index] = step
@@ -152,7 +153,13 @@ def _plan_video(
         )
     changes = picture_changes(video, can_tone_map)
     cap = _fps_cap(stream, wanted)
-    filters = video_filters(video, size, max_fps=cap, can_tone_map=can_tone_map)
+    late = late_by(info, stream, wanted.start)
+    cut = cut_of(info.demuxer, wanted.start, wanted.duration)
+    filters = (
+        *up_to(cut.end_of(late, wanted.duration), picture=True),
+        *video_filters(video, size, max_fps=cap, can_tone_map=can_tone_map),
+        *(from_the_start(late, picture=True) if wanted.from_start else ()),
+    )
     to = f"{codec_title(codec)} {size[0]}x{size[1]}"
     return (
         Step(stream, "encode", codec, size=size, filters=filters, bit_rate=wanted.video_bitrate, max_fps=cap),
@@ -203,6 +210,8 @@ def _why_encode(stream: StreamInfo, info: MediaInfo, wanted: Wanted, size: tuple
         reasons.append("a quality or bit rate was asked for")
     if not box.variable_rate and info.demuxer != box.demuxer:
         reasons.append(f"{box.name} needs an even frame rate without B-frames")
+    if wanted.from_start and late_by(info, stream, wanted.start):
+        reasons.append("it starts late")
     if wanted.key_seconds is not None:
         reasons.append(f"a key frame every {wanted.key_seconds:g} s")
     if wanted.max_bitrate is not None and _rate(stream, info) > wanted.max_bitrate:

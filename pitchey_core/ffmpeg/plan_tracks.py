@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pitchey_core.errors import InputError, UsageError
 from pitchey_core.ffmpeg.encoders import AUDIO_ENCODERS, audio_bit_rate
-from pitchey_core.ffmpeg.filters import audio_filters
+from pitchey_core.ffmpeg.filters import audio_filters, from_the_start, up_to
 from pitchey_core.ffmpeg.formats import BITMAP_SUBTITLES, TEXT_SUBTITLES, codec_title, holders, mismatch
-from pitchey_core.ffmpeg.media import StreamInfo
+from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo, late_by
+from pitchey_core.ffmpeg.options import cut_of
 from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
 
 __all__ = ["plan_attachment", "plan_track"]
@@ -16,14 +17,16 @@ __all__ = ["plan_attachment", "plan_track"]
 _MUCH_MORE = 1.5
 
 
-def plan_track(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
+def plan_track(
+    stream: StreamInfo, info: MediaInfo, wanted: Wanted, name: str
+) -> tuple[Step | None, StreamReport]:
     """The plan for a stream that is neither the main picture nor an attachment."""
     match stream.kind:
         case "audio" if wanted.track is not None and stream.index != wanted.track:
             reason = f"{wanted.container.name} holds one track; another one is the main one"
             return None, StreamReport.of(stream, "drop", reason=reason)
         case "audio":
-            return _plan_audio(stream, wanted, name)
+            return _plan_audio(stream, info, wanted, name)
         case "subtitle":
             return _plan_subtitle(stream, wanted)
         case "video" if stream.attached_picture:
@@ -39,7 +42,9 @@ def plan_track(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | No
     )
 
 
-def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | None, StreamReport]:
+def _plan_audio(
+    stream: StreamInfo, info: MediaInfo, wanted: Wanted, name: str
+) -> tuple[Step | None, StreamReport]:
     box, sound = wanted.container, stream.audio
     if wanted.audio_codec == "none":
         return None, StreamReport.of(stream, "drop", reason="audio_codec=none")
@@ -60,7 +65,12 @@ def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | N
             f"{box.name} does not hold {codec_title(codec)} sound",
             remedy=f"{codec_title(codec)} fits into: " + ", ".join(holders(codec)),
         )
+    late = late_by(info, stream, wanted.start)
+    if wanted.duration is not None and late >= wanted.duration:
+        return None, StreamReport.of(stream, "drop", reason="nothing of it lies in the part to keep")
     reasons = _why_encode_audio(stream, wanted)
+    if late and wanted.from_start:
+        reasons.append("it starts late")
     if not reasons:
         return Step(stream, "copy", stream.codec), StreamReport.of(
             stream, "copy", codec_title(stream.codec), "fits as it is"
@@ -73,8 +83,14 @@ def _plan_audio(stream: StreamInfo, wanted: Wanted, name: str) -> tuple[Step | N
         shown.append(f"{rate // 1000} kb/s")
     if channels < sound.channels:
         shown.append(f"mixed down from {sound.channels} channels")
-    filters = audio_filters(
+    fitting = audio_filters(
         sound, encoder, layout, sample_rate=wanted.sample_rate, name_layout=wanted.loudness is not None
+    )
+    cut = cut_of(info.demuxer, wanted.start, wanted.duration)
+    filters = (
+        *up_to(cut.end_of(late, wanted.duration)),
+        *(from_the_start(late) if wanted.from_start else ()),
+        *fitting,
     )
     step = Step(stream, "encode", codec, filters=filters, audio=encoder, bit_rate=rate, layout=layout)
     return step, StreamReport.of(stream, "encode", ", ".join(shown), "; ".join(reasons))
@@ -96,7 +112,7 @@ def _why_encode_audio(stream: StreamInfo, wanted: Wanted) -> list[str]:
     if wanted.trimmed and wanted.codec != "copy":
         reasons.append("a part is cut out")
     if wanted.audio_bitrate is not None:
-        if wanted.insist:
+        if wanted.insist_sound:
             reasons.append("a bit rate was asked for")
         elif (stream.bit_rate or 0) > wanted.audio_bitrate * _MUCH_MORE:
             reasons.append(f"much more than {wanted.audio_bitrate // 1000} kb/s")

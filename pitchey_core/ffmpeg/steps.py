@@ -24,8 +24,10 @@ class Wanted:
         codec: ``auto`` is the container's own choice; ``copy`` never encodes.
         crf: Constant quality on the encoder's own scale.
         video_bitrate, audio_bitrate: Bits a second.
-        insist: Encode for the sake of ``crf`` or a bit rate also what would fit; else these hold only for what has to
-            be encoded anyway, or for sound of a much higher rate.
+        insist, insist_sound: Encode for the sake of ``crf`` or a bit rate also what would fit; else these hold only for
+            what has to be encoded anyway, or for sound of a much higher rate.
+        from_start: Let every stream begin with the file, padded with a still picture or silence, because what is made
+            cannot say that one begins later.
         audio_codec: ``auto``, ``copy``, ``none`` or a key of
             :data:`~pitchey_core.ffmpeg.encoders.AUDIO_ENCODERS`.
         start, duration: The part to keep, in seconds.
@@ -52,6 +54,8 @@ class Wanted:
     audio_codec: str = "auto"
     audio_bitrate: int | None = None
     insist: bool = True
+    insist_sound: bool = True
+    from_start: bool = False
     start: float | None = None
     duration: float | None = None
     max_fps: float | None = None

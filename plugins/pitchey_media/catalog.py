@@ -97,7 +97,12 @@ class Catalog:
         if (name, found) in seen:
             circle = " → ".join([*(each for each, _ in seen), name])
             raise ConfigError(f"preset {name!r} extends itself: {circle}", remedy="remove one extends")
-        table = dict(self._layers[found].tables[name])
+        written = self._layers[found].tables[name]
+        if not isinstance(written, Mapping):
+            raise ConfigError(
+                f"preset {name!r} is {type(written).__name__}, not a table", remedy=f"write: [{name}]"
+            )
+        table = dict(written)
         parent = table.pop(_EXTENDS, None)
         if parent is None:
             return table

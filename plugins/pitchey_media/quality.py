@@ -104,9 +104,9 @@ class QualitySearch:
 
     def _search(self, samples: _Samples) -> int:
         """The largest value that reaches the target, give or take :data:`_CLOSE`."""
-        low, high = self._target.min_crf, self._target.max_crf
         encoder = self._work.encoder(self._plan)
         assert encoder is not None
+        low, high = self._target.min_crf, min(self._target.max_crf, encoder.software.max_quality)
         crf = max(low, min(high, encoder.software.quality))
         slope = _USUAL_SLOPE if self._metric == "vmaf" else _USUAL_SLOPE / 4
         while len(self._scores) < _MOST_TRIALS:

@@ -241,6 +241,8 @@ class Preset(_Table):
             self._check_ladder()
         elif self.output == "file":
             codec, sound = self.video.codec, self.audio.codec
+            if not box.picture and sound == "none":
+                raise ValueError(f"{box.name} holds nothing but sound, so audio.codec cannot be none")
             if box.picture and codec in VIDEO_ENCODERS and codec not in box.holds_video:
                 raise ValueError(f"{box.name} does not hold {codec}")
             if sound not in {"auto", "copy", "none"} and sound not in box.holds_audio:

@@ -14,6 +14,7 @@ from PIL import Image
 from video_jobs import JobBench
 
 from pitchey_core.errors import InputError, OutputExists, PartialFailure, ToolFailed, UnknownName
+from pitchey_core.storage import to_url
 
 Make = Callable[..., Any]
 
@@ -192,7 +193,7 @@ def test_a_quality_off_the_scale_is_one_presets_fault(make: Make, samples: Sampl
         '[bad]\nextends = "web-optimized"\nvideo = { crf = 60, copy_fitting = false }\n'
     )
     with pytest.raises(PartialFailure, match="crf 60 is off the scale of libx264") as caught:
-        make(samples.plain(), "bad", "audio-archive", preset_file=str(tmp_path / "bad.toml"))
+        make(samples.plain(), "bad", "audio-archive", preset_file=to_url(tmp_path / "bad.toml", tmp_path))
     assert [each["status"] for each in caught.value.facts["presets"]] == ["failed", "completed"]
 
 
@@ -200,6 +201,19 @@ def test_encoding_without_loss(make: Make, samples: Samples) -> None:
     lossless = {"video": {"crf": 0, "speed": "ultrafast", "copy_fitting": False}, "may_grow": True}
     done = make(samples.silent(), "web-optimized", overrides=lossless)
     assert streams_of(done.files["silent-web-optimized.mp4"], "video")[0].profile == "High 4:4:4 Predictive"
+
+
+def test_a_cap_holds_for_every_codec(make: Make, samples: Samples) -> None:
+    capped = {"video": {"codec": "vp9", "max_bitrate": 300_000, "profile": None}, "audio": {"codec": "opus"}}
+    done = make(samples.plain(), "web-optimized", overrides={"container": "webm", **capped})
+    assert preset(done).outputs[0].summary.video_codec == "vp9"
+
+
+def test_the_rates_of_picture_and_sound_insist_apart(make: Make, samples: Samples) -> None:
+    done = make(
+        samples.plain(), "web-optimized", overrides={"video": {"bitrate": 200_000, "speed": "ultrafast"}}
+    )
+    assert actions(done) == [("video", "encode"), ("audio", "copy")]
 
 
 def test_a_part_of_the_input(make: Make, samples: Samples) -> None:

@@ -66,6 +66,11 @@ def test_names_that_no_file_could_have(name: str) -> None:
         catalog(file={name: {}}).preset(name)
 
 
+def test_what_is_no_table() -> None:
+    with pytest.raises(ConfigError, match="preset 'x' is int, not a table"):
+        catalog(settings={"x": 5}).preset("x")  # type: ignore[dict-item]
+
+
 def test_hostile_files(tmp_path: Path) -> None:
     chain = {f"p{n}": {"extends": f"p{n + 1}"} for n in range(1500)}
     with pytest.raises(ConfigError, match="in a row"):
@@ -96,6 +101,7 @@ def test_hostile_files(tmp_path: Path) -> None:
         ({"output": "hls", "video": {"codec": "vp9"}, "hls": {"rungs": [{"size": "360p", "max_bitrate": 500000}]}},
          "made of h264 and aac"),
         ({"waveform": {"colour": "blue"}}, r"waveform\.colour"),
+        ({"container": "m4a", "audio": {"codec": "none"}}, "holds nothing but sound"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(table: dict[str, Any], words: str) -> None:

@@ -101,6 +101,13 @@ def test_ssim_stands_in_where_there_is_no_vmaf(
     assert 80 < quality.final <= 100
 
 
+def test_a_quality_is_looked_for_although_the_input_fits(make: Make, film: Path) -> None:
+    wanted = {"video": {"quality": {"vmaf": 80}, "speed": "ultrafast", "size": "source"}, "may_grow": True}
+    facts = make(film, "web-optimized", overrides=wanted).facts.presets[0]
+    assert facts.streams[0].action == "encode"
+    assert facts.quality is not None
+
+
 def test_what_is_copied_is_not_searched_for(make: Make, samples: Samples) -> None:
     done = make(samples.plain(), "hd-quality", overrides={"video": {"codec": "copy", "crf": None}})
     assert done.facts.presets[0].quality is None

@@ -240,6 +240,25 @@ class Samples:
         return out
 
     @_cached
+    def late(self, kind: str, seconds: float = 1.0) -> Path:
+        """Three seconds of which the sound (or the picture) begins later than the rest."""
+        out = self._out(f"late-{kind}-{seconds}.mkv")
+        offset = ("-itsoffset", str(seconds))
+        before_picture, before_sound = (offset, ()) if kind == "picture" else ((), offset)
+        ffmpeg(
+            *before_picture, *_picture(3), *before_sound, *_tone(3), "-t", "3", *_X264, "-c:a", "pcm_s16le", out
+        )  # fmt: skip
+        return out
+
+    @_cached
+    def loud_then_quiet(self) -> Path:
+        """A transport stream: two seconds loud, four seconds quiet."""
+        out = self._out("loud-then-quiet.ts")
+        sound = "aevalsrc='if(lt(t,2),0.9,0.05)*sin(2*PI*440*t)':d=6:s=48000"
+        ffmpeg(*_picture(6), "-f", "lavfi", "-i", sound, *_X264, "-c:a", "mp2", out)
+        return out
+
+    @_cached
     def large(self) -> Path:
         """Full HD at 50 pictures a second, with stereo sound."""
         out = self._out("large.mp4")

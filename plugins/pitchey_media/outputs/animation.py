@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from pitchey_core.errors import InputError, ToolFailed
 from pitchey_core.ffmpeg.formats import container
 from pitchey_core.ffmpeg.graph import Tap
+from pitchey_core.ffmpeg.media import late_by
 from pitchey_core.ffmpeg.steps import Step
 from pitchey_core.ffmpeg.transcode import Renders
 from pitchey_media.outputs.base import Making, PresetOutput
@@ -57,7 +58,7 @@ class AnimationOutput(PresetOutput):
         ]
 
     def _draw(self, kind: str) -> Callable[[Any], Any]:
-        settings, seconds = self.preset.animation, self.making.work.seconds
+        settings, seconds = self.preset.animation, self._seconds()
         start = settings.start if settings.start is not None else _START_SHARE * (seconds or 0.0)
         if seconds is not None:
             start = max(0.0, min(start, seconds - settings.seconds))
@@ -76,6 +77,15 @@ class AnimationOutput(PresetOutput):
             return _paletted(both[1], palette)
 
         return draw
+
+    def _seconds(self) -> float | None:
+        """How long there is a picture; sound may go on."""
+        work, main = self.making.work, self.making.work.info.main_video
+        known = [work.seconds] if work.seconds is not None else []
+        if main is not None and main.duration_seconds is not None:
+            end = late_by(work.info, main) + main.duration_seconds
+            known.append(max(0.0, end - (work.start or 0.0)))
+        return min(known, default=None)
 
     def finish(self, renders: Renders) -> None:
         for name in self._names.values():

@@ -58,6 +58,7 @@ class Making:
             speed=video.speed,
             audio_codec=audio.codec,
             audio_bitrate=audio.bitrate,
+            insist_sound=False,
             insist=video.bitrate is not None or video.quality is not None,
             start=self.payload.start,
             duration=self.payload.duration,

@@ -34,11 +34,16 @@ class FileOutput(PresetOutput):
         has_picture = making.work.info.main_video is not None
         if self._box.picture and not has_picture:
             self._wanted = replace(self._wanted, picture=False)
+        if not (self._box.picture and self._wanted.picture):
+            self._wanted = replace(self._wanted, from_start=True)
 
     def prepare(self) -> None:
         target = self.preset.video.quality
-        plan = self.making.work.plan(self._wanted)
-        if target is None or plan.video is None or plan.video.action == "copy":
+        if target is None:
+            return
+        # With any value at all the picture is encoded; which one, the search will tell.
+        plan = self.making.work.plan(replace(self._wanted, crf=target.min_crf))
+        if plan.video is None or plan.video.action == "copy":
             return
         search = QualitySearch(self.making.work, plan, target)
         found = search.run()

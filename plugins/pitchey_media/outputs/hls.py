@@ -93,6 +93,7 @@ class HlsOutput(PresetOutput):
         wanted = self.making.wanted(_CMAF, self.preset.video, self.preset.audio, subtitles=False)
         return replace(
             wanted,
+            from_start=True,
             options=(
                 ("hls_time", f"{hls.segment_seconds:g}"),
                 ("hls_playlist_type", "vod"),

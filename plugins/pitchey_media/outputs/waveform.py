@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pitchey_core.errors import InputError, ToolFailed
+from pitchey_core.ffmpeg.filters import from_the_start, written
 from pitchey_core.ffmpeg.graph import ONE_PICTURE, Tap
-from pitchey_core.ffmpeg.media import StreamInfo
+from pitchey_core.ffmpeg.media import StreamInfo, late_by
 from pitchey_core.ffmpeg.naming import file_argument
 from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, cut_of, input_options
 from pitchey_core.ffmpeg.steps import Step
@@ -46,9 +47,12 @@ class WaveformOutput(PresetOutput):
     def taps(self) -> Sequence[Tap]:
         assert self._stream is not None
         settings = self.preset.waveform
+        late = late_by(self.making.work.info, self._stream, self.making.work.start)
         size, colour = f"{settings.width}x{settings.height}", f"0x{settings.colour}"
 
         def draw(sound: Any) -> Any:
+            for each in from_the_start(late):
+                sound = sound.filter(each.name, **dict(each.options))
             mono = sound.filter("aformat", channel_layouts="mono")
             return mono.filter("showwavespic", s=size, colors=colour).filter("format", pix_fmts="rgba")
 
@@ -75,10 +79,12 @@ class WaveformOutput(PresetOutput):
                 if line.startswith(_LEVEL.format(kind)):
                     found.append(float(line.rpartition("=")[2]))
 
+        late = late_by(work.info, stream, work.start)
         cut = cut_of(work.info.demuxer, work.start, work.duration)
         options = input_options(work.info.demuxer, threads=work.job.threads, pixels=work.job.limits.pixels)
+        lead = "".join(f"{written(each)}," for each in (*cut.before(), *from_the_start(late)))
         levels = (
-            f"aformat=channel_layouts=mono:sample_fmts=flt,asetnsamples=n={window}:p=0,"
+            f"{lead}aformat=channel_layouts=mono:sample_fmts=flt,asetnsamples=n={window}:p=0,"
             "astats=metadata=1:reset=1:measure_perchannel=none:measure_overall=Min_level+Max_level,"
             "ametadata=mode=print:file=-"
         )
@@ -89,7 +95,6 @@ class WaveformOutput(PresetOutput):
                 *("-loglevel", "warning"),
                 *(word for name, value in (options | cut.input).items() for word in (f"-{name}", value)),
                 *("-i", file_argument(work.info.path), "-map", f"0:{stream.index}", "-af", levels),
-                *(word for name, value in cut.output.items() for word in (f"-{name}", value)),
                 *("-f", "null", "-"),
             ],
             on_stdout=read,
