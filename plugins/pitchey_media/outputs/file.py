@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pitchey_core.errors import PitcheyError
 from pitchey_core.ffmpeg.formats import container
 from pitchey_core.ffmpeg.steps import Wanted
 from pitchey_core.ffmpeg.transcode import Rendered, Renders, Rendition
@@ -94,19 +94,22 @@ class FileOutput(PresetOutput):
         if size <= info.bytes or not info.duration_seconds:
             return done
         rate = video.source.bit_rate or int(info.bytes * 8 / info.duration_seconds)
-        again = replace(
-            done.rendition,
-            wanted=replace(done.rendition.wanted, crf=None, video_bitrate=max(10_000, int(rate * _BELOW))),
-        )
+        path = self.making.job.workdir / self._artifact
+        wanted = replace(done.rendition.wanted, crf=None, video_bitrate=max(10_000, int(rate * _BELOW)))
+        again = replace(done.rendition, wanted=wanted, path=path)
         self.making.job.log.info("%s is larger than its source, so it is encoded again", self._artifact)
         renders = self.making.work.render(
             [again], progress=lambda _, figures: self.making.job.progress(None, "encoding again", **figures)
         )
-        outcome = renders.outputs[again.name]
-        if isinstance(outcome, PitcheyError):
-            raise outcome
+        outcome = self.rendered(renders, again.name)
+        smaller = path.stat().st_size
+        if smaller >= size:
+            # What grew is not the picture; its quality is not given away for nothing.
+            path.unlink()
+            return replace(done, warnings=(*done.warnings, f"it is larger than the source ({size} bytes)"))
+        shutil.move(path, done.rendition.path)
         words = (
             f"it was larger than the source ({size} bytes), "
             f"so it was encoded again at {rate * _BELOW / 1000:.0f} kb/s"
         )
-        return replace(outcome, warnings=(*outcome.warnings, words))
+        return replace(outcome, rendition=done.rendition, warnings=(*outcome.warnings, words))
