@@ -18,7 +18,7 @@ from pitchey_core.errors import ToolFailed
 from pitchey_core.ffmpeg.filters import Filter, written
 from pitchey_core.ffmpeg.media import MediaInfo
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, cut_of, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, cut_of, input_options
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
@@ -101,7 +101,7 @@ def measure_loudness(
         [
             *GLOBAL_OPTIONS,
             *("-loglevel", "info"),
-            *(word for name, value in options.items() for word in (f"-{name}", value)),
+            *as_words(options),
             *("-i", file_argument(info.path), "-map", f"0:{stream}", "-af", chain),
             *("-vn", "-sn", "-dn", "-f", "null", "-"),
         ],

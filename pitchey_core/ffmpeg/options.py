@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pitchey_core.ffmpeg.filters import Filter
 
-__all__ = ["GLOBAL_OPTIONS", "Cut", "cut_of", "input_options"]
+__all__ = ["GLOBAL_OPTIONS", "Cut", "as_words", "cut_of", "input_options"]
 
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-nostats", "-y")
 """Options of every ffmpeg run. ``-y`` is safe: outputs go to fresh staging paths."""
@@ -74,3 +75,8 @@ def input_options(demuxer: str, *, threads: int, pixels: int) -> dict[str, str]:
     if demuxer == "avi":
         options["fflags"] = "+genpts"
     return options
+
+
+def as_words(options: Mapping[str, str]) -> list[str]:
+    """Options as arguments: each name with a dash, then its value."""
+    return [word for name, value in options.items() for word in (f"-{name}", value)]

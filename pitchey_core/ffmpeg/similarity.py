@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pitchey_core.errors import ToolFailed
 from pitchey_core.ffmpeg.filters import Filter, written
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, cut_of, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, cut_of, input_options
 from pitchey_core.ffmpeg.tool import Build
 
 if TYPE_CHECKING:
@@ -88,9 +88,9 @@ def similarity(
             *GLOBAL_OPTIONS,
             *("-loglevel", "info"),
             *("-filter_complex_threads", str(job.threads)),
-            *_options(input_options(demuxer, **common)),
+            *as_words(input_options(demuxer, **common)),
             *("-i", file_argument(output)),
-            *_options(input_options(reference.demuxer, **common) | cut.input),
+            *as_words(input_options(reference.demuxer, **common) | cut.input),
             *("-i", file_argument(reference.path)),
             *("-filter_complex", graph, "-an", "-sn", "-dn", "-f", "null", "-"),
         ],
@@ -100,7 +100,3 @@ def similarity(
         raise ToolFailed(f"ffmpeg gave no {metric} score", tool="ffmpeg", returncode=done.returncode)
     score = float(found[-1])
     return round(score if metric == "vmaf" else score * 100, 3)
-
-
-def _options(options: dict[str, str]) -> list[str]:
-    return [word for name, value in options.items() for word in (f"-{name}", value)]

@@ -19,7 +19,7 @@ from pitchey_core.ffmpeg.formats import container
 from pitchey_core.ffmpeg.graph import build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, input_options
 from pitchey_core.ffmpeg.renditions import Target
 from pitchey_core.ffmpeg.similarity import Metric, Reference, best_metric, similarity
 from pitchey_core.ffmpeg.steps import StreamPlan
@@ -156,9 +156,9 @@ class QualitySearch:
                 [
                     *GLOBAL_OPTIONS,
                     *("-loglevel", "warning"),
-                    *_words(input_options("matroska", threads=job.threads, pixels=job.limits.pixels)),
+                    *as_words(input_options("matroska", threads=job.threads, pixels=job.limits.pixels)),
                     *("-i", file_argument(samples.path), "-map", "0:0", "-c:v", encoder.software.name),
-                    *_words(options),
+                    *as_words(options),
                     *("-threads", str(job.threads), "-f", "matroska", file_argument(path)),
                 ],
             )
@@ -188,7 +188,7 @@ class QualitySearch:
             word
             for part in parts
             for word in (
-                *_words(input_options("matroska", threads=job.threads, pixels=job.limits.pixels)),
+                *as_words(input_options("matroska", threads=job.threads, pixels=job.limits.pixels)),
                 "-i",
                 file_argument(part),
             )
@@ -250,10 +250,6 @@ def score_of(work: Transcoder, rendered: Rendered, metric: Metric) -> tuple[floa
     work.job.progress(None, "scoring the output")
     demuxer = rendered.plan.wanted.container.demuxer
     return similarity(work.job, rendered.rendition.path, demuxer, reference, metric, every=every), every
-
-
-def _words(options: dict[str, str]) -> list[str]:
-    return [word for name, value in options.items() for word in (f"-{name}", value)]
 
 
 def _interpolated(value: float, points: tuple[tuple[float, float], ...]) -> float:

@@ -16,7 +16,7 @@ from pitchey_core.ffmpeg.filters import from_the_start, written
 from pitchey_core.ffmpeg.graph import ONE_PICTURE, Tap
 from pitchey_core.ffmpeg.media import StreamInfo, late_by
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, cut_of, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, cut_of, input_options
 from pitchey_core.ffmpeg.steps import Step
 from pitchey_core.ffmpeg.transcode import Renders
 from pitchey_media.outputs.base import Making, PresetOutput
@@ -93,7 +93,7 @@ class WaveformOutput(PresetOutput):
             [
                 *GLOBAL_OPTIONS,
                 *("-loglevel", "warning"),
-                *(word for name, value in (options | cut.input).items() for word in (f"-{name}", value)),
+                *as_words(options | cut.input),
                 *("-i", file_argument(work.info.path), "-map", f"0:{stream.index}", "-af", levels),
                 *("-f", "null", "-"),
             ],
