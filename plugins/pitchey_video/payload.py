@@ -49,8 +49,12 @@ class VideoPayload(Payload):
     audio_bitrate: int | None = Field(
         None, ge=8_000, le=1_536_000, description="Audio bit rate in bits a second, for each track"
     )
-    start: float | None = Field(None, ge=0, description="Start of the part to keep, in seconds")
-    duration: float | None = Field(None, gt=0, description="Length of the part to keep, in seconds")
+    start: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Start of the part to keep, in seconds"
+    )
+    duration: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Length of the part to keep, in seconds"
+    )
     max_fps: float | None = Field(
         None, gt=0, le=480, description="Most frames a second; slower videos keep their rate"
     )

@@ -256,6 +256,8 @@ def test_contradictions_are_usage_errors(bench: JobBench, samples: Samples) -> N
         {"crf": 20, "video_bitrate": 100_000},
         {"codec": "copy", "crf": 20},
         {"loudness": -14, "audio_codec": "copy"},
+        {"duration": float("inf")},
+        {"start": float("nan")},
         {"output_name": "../x"},
         {"thumbnail_count": 101},
         {"crf": 60},
