@@ -1,0 +1,1 @@
+"""Reading pictures of pages: preparation, recognition, and what is written of it."""
