@@ -39,7 +39,7 @@ T = TypeVar("T")
 By = Literal["ratio", "saving", "difference", "ours"]
 """How two figures become one: ours/peer, peer/ours, ours - peer, or ours alone."""
 
-Unit = Literal["s", "ms", "CPU s", "jobs/s", "LU", "dBTP", "points", "MB"]
+Unit = Literal["s", "ms", "CPU s", "jobs/s", "LU", "dBTP", "points", "MB", "pages/min", "pages/s", "%"]
 
 _DISTRIBUTIONS: Final = ("pitchey", "av", "pillow", "click", "pydantic", "sqlmodel", "imageio-ffmpeg")
 _HEADINGS: Final = ("name", "ours", "peer", "ratio", "goal", "met?")
