@@ -267,17 +267,24 @@ class JobContext:
             cancelled=self._cancelled,
             **{"cwd": self.workdir, **options},
         )
-        self.children_cpu_us += int(completed.cpu_seconds * 1e6)
-        self.children_peak_bytes = max(self.children_peak_bytes, completed.peak_memory_bytes)
+        self._count(completed)
         return completed
 
-    def isolate(self, function: Callable[..., Any], *args: Any, limits: ProcessLimits | None = None) -> Any:
+    def isolate(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        limits: ProcessLimits | None = None,
+        on_item: Callable[[Any], None] | None = None,
+    ) -> Any:
         """Call a function in a disposable process without network, for hostile input.
 
         Args:
             function: A module-level function; it is imported by name in the other process.
             args: JSON data; so is the return value.
             limits: Default: 60 s wall, the job's memory.
+            on_item: The function is a generator, and this takes each item (JSON data of at most 60 KiB) as it comes,
+                so that what was done before a crash is not lost. The return value is the generator's.
 
         Raises:
             LimitExceeded: It ran too long or grew too large.
@@ -294,7 +301,14 @@ class JobContext:
             args,
             limits=limits or ProcessLimits(wall_seconds=60.0, memory_bytes=self.limits.memory_bytes),
             cancelled=self._cancelled,
+            on_item=on_item,
+            on_completed=self._count,
         )
+
+    def _count(self, completed: Completed) -> None:
+        """Put what a child process has used on the job's bill."""
+        self.children_cpu_us += int(completed.cpu_seconds * 1e6)
+        self.children_peak_bytes = max(self.children_peak_bytes, completed.peak_memory_bytes)
 
 
 class AsyncJobContext:
@@ -317,10 +331,14 @@ class AsyncJobContext:
         return await _in_thread(partial(self._job.run, tool, args, **options))
 
     async def isolate(
-        self, function: Callable[..., Any], *args: Any, limits: ProcessLimits | None = None
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        limits: ProcessLimits | None = None,
+        on_item: Callable[[Any], None] | None = None,
     ) -> Any:
-        """See :meth:`JobContext.isolate`."""
-        return await _in_thread(partial(self._job.isolate, function, *args, limits=limits))
+        """See :meth:`JobContext.isolate`; ``on_item`` is called in another thread."""
+        return await _in_thread(partial(self._job.isolate, function, *args, limits=limits, on_item=on_item))
 
 
 def _finite(value: float | None) -> float | None:

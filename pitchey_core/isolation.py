@@ -1,56 +1,88 @@
 """Call a function in a disposable process: for a parser that hostile input may crash, stall or blow up.
 
 The child gets no network (where the kernel allows a namespace), a clean environment and hard limits; arguments and
-answer are JSON. Nothing of it is left after the call.
+answer are JSON. A generator's items arrive one by one while it works, so what came before a crash is not lost.
+Nothing of the child is left after the call.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TextIO
 
 from pitchey_core.errors import PitcheyError, ProcessorError, SlotCrashed, error_from_record
 from pitchey_core.hooks import load_target
-from pitchey_core.process import ProcessLimits, run
+from pitchey_core.process import Completed, ProcessLimits, run
 
-__all__ = ["call_isolated"]
+__all__ = ["MAX_ITEM_BYTES", "call_isolated"]
+
+MAX_ITEM_BYTES = 60 * 1024
+"""Most bytes of one item of a generator, as JSON: an item is a line, and longer lines are cut."""
 
 _MAX_ANSWER_BYTES = 64 * 1024**2
 
 
 def call_isolated(
-    target: str, args: Sequence[Any], *, limits: ProcessLimits, cancelled: Callable[[], bool] | None = None
+    target: str,
+    args: Sequence[Any],
+    *,
+    limits: ProcessLimits,
+    cancelled: Callable[[], bool] | None = None,
+    on_item: Callable[[Any], None] | None = None,
+    on_completed: Callable[[Completed], None] | None = None,
 ) -> Any:
     """Call ``"module:function"`` with JSON arguments; see :meth:`pitchey_core.context.JobContext.isolate`.
+
+    Args:
+        on_item: Takes each item that a generator yields, as it comes; what it raises ends the call.
+        on_completed: Takes what the process used, if it ended by itself.
 
     Raises:
         LimitExceeded: It ran too long or grew too large.
         SlotCrashed: Its process died.
         PitcheyError: What the function raised; other exceptions arrive as ``ProcessorError``.
     """
+
+    def take(line: str) -> None:
+        message = json.loads(line)
+        if on_item is not None and "item" in message:
+            on_item(message["item"])
+
     done = run(
         [sys.executable, "-I", "-m", __name__],
         tool="isolated call",
-        stdin=json.dumps({"target": target, "args": list(args)}).encode(),
-        limits=replace(limits, network=False, stdout_bytes=_MAX_ANSWER_BYTES),
+        stdin=json.dumps({"target": target, "args": list(args), "items": on_item is not None}).encode(),
+        on_stdout=take if on_item is not None else None,
+        # Of a generator only the last line is wanted at the end.
+        limits=replace(limits, network=False, stdout_bytes=None if on_item else _MAX_ANSWER_BYTES),
         cancelled=cancelled,
         check=False,
     )
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
+    if on_completed is not None:
+        on_completed(done)
+    answer = _last_message(done.stdout)
+    if "error" not in answer:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise SlotCrashed(
             f"the isolated call of {target} died (status {done.returncode})"
             + "".join(f": {line}" for line in last)
-        ) from None
+        )
     if answer["error"] is not None:
         raise error_from_record(answer["error"])
     return answer["value"]
+
+
+def _last_message(stdout: bytes) -> dict[str, Any]:
+    try:
+        message: dict[str, Any] = json.loads(stdout.rpartition(b"\n")[2])
+    except ValueError:
+        return {}  # it ended in the middle
+    return message
 
 
 def _serve() -> None:
@@ -59,7 +91,8 @@ def _serve() -> None:
     answer_to, sys.stdout = sys.stdout, sys.stderr
     answer: dict[str, Any] = {"value": None, "error": None}
     try:
-        answer["value"] = load_target(request["target"])(*request["args"])
+        value = load_target(request["target"])(*request["args"])
+        answer["value"] = _send_items(value, answer_to) if request["items"] else value
     except PitcheyError as error:
         answer["error"] = error.as_record()
     except Exception as error:  # noqa: BLE001 - whatever the function raises is the caller's to see
@@ -67,8 +100,25 @@ def _serve() -> None:
         answer["error"] = ProcessorError(
             f"{request['target']} raised {type(error).__name__}: {error}"
         ).as_record()
-    json.dump(answer, answer_to)
+    answer_to.write(json.dumps(answer))
     answer_to.flush()
+
+
+def _send_items(items: Generator[Any, None, Any], answer_to: TextIO) -> Any:
+    """Send what a generator yields, line by line; returns what it returns."""
+    if not inspect.isgenerator(items):
+        raise TypeError("only a generator has items")
+    while True:
+        try:
+            line = json.dumps({"item": next(items)})
+        except StopIteration as end:
+            return end.value
+        if len(line) > MAX_ITEM_BYTES:
+            raise ValueError(
+                f"an item of {len(line)} bytes; the most is {MAX_ITEM_BYTES}: write it to a file"
+            )
+        answer_to.write(f"{line}\n")
+        answer_to.flush()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pitchey_core.ffmpeg.hardware import EncoderChoice, choose_encoder
     from pitchey_core.ffmpeg.loudness import LoudnessReport, normalisation
     from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
-    from pitchey_core.ffmpeg.naming import portable_stem, stem_of
     from pitchey_core.ffmpeg.packets import measured
     from pitchey_core.ffmpeg.plan import plan_streams
     from pitchey_core.ffmpeg.probing import probe
@@ -45,7 +44,6 @@ _HOMES = {
     "hardware": ("EncoderChoice", "choose_encoder"),
     "loudness": ("LoudnessReport", "normalisation"),
     "media": ("MediaInfo", "StreamInfo"),
-    "naming": ("portable_stem", "stem_of"),
     "packets": ("measured",),
     "plan": ("plan_streams",),
     "probing": ("probe",),
@@ -95,12 +93,10 @@ __all__ = [
     "measured",
     "normalisation",
     "plan_streams",
-    "portable_stem",
     "probe",
     "run_ffmpeg",
     "sniff",
     "sprite_layout",
-    "stem_of",
     "take_thumbnails",
     "verify_output",
     "webvtt",

@@ -21,12 +21,12 @@ from pitchey_core.ffmpeg.forecast import estimate
 from pitchey_core.ffmpeg.formats import container
 from pitchey_core.ffmpeg.graph import Tap, sheet_tap
 from pitchey_core.ffmpeg.hardware import EncoderChoice
-from pitchey_core.ffmpeg.naming import portable_stem, shown_name, stem_of
 from pitchey_core.ffmpeg.pictures import PictureNames, PictureOutputs, Pictures, take_pictures
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.sprite import SpriteLayout, sprite_layout
 from pitchey_core.ffmpeg.steps import StreamPlan
 from pitchey_core.ffmpeg.transcode import Renders, Transcoder
+from pitchey_core.naming import portable_stem, shown_name, stem_of
 from pitchey_core.processor import Plan, PlanningProcessor, PlanStep
 from pitchey_media.catalog import Catalog, read_preset_file
 from pitchey_media.facts import MediaFacts

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitchey_core.ffmpeg.formats import container
-from pitchey_core.ffmpeg.naming import portable_stem, stem_of
 from pitchey_core.ffmpeg.pictures import PictureNames, PictureOutputs
+from pitchey_core.naming import portable_stem, stem_of
 from pitchey_video.payload import VideoPayload
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pitchey_core.ffmpeg.facts import EncoderFacts, FileSummary, VerificationFac
 from pitchey_core.ffmpeg.forecast import estimate
 from pitchey_core.ffmpeg.graph import Tap, sheet_tap
 from pitchey_core.ffmpeg.media import MediaInfo
-from pitchey_core.ffmpeg.naming import shown_name
 from pitchey_core.ffmpeg.pictures import Pictures, take_pictures
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.sprite import SpriteLayout, sprite_layout
 from pitchey_core.ffmpeg.steps import StreamPlan
 from pitchey_core.ffmpeg.transcode import Rendered, Renders, Rendition, Transcoder
 from pitchey_core.ffmpeg.verify import Expected
+from pitchey_core.naming import shown_name
 from pitchey_core.processor import Plan, PlanningProcessor, PlanStep
 from pitchey_video.facts import VideoFacts
 from pitchey_video.names import Outputs

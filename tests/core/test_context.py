@@ -17,7 +17,7 @@ from pitchey_core.order import JobOrder
 from pitchey_core.process import ProcessLimits
 from pitchey_core.registry import Registry
 from pitchey_core.resources import Limits
-from pitchey_testkit.isolated import explode
+from pitchey_testkit.isolated import count, explode
 
 
 @pytest.fixture
@@ -123,3 +123,33 @@ def test_what_happens_in_an_isolated_call_stays_there(
     with pytest.raises(error):
         job().isolate(explode, kind, limits=ProcessLimits(wall_seconds=2))
     assert time.monotonic() - began < 20
+
+
+def test_items_of_an_isolated_generator_arrive_while_it_works(job: Callable[..., JobContext]) -> None:
+    seen: list[Any] = []
+    assert job().isolate(count, 3, "done", on_item=seen.append) == "done"
+    assert seen == [{"number": 0}, {"number": 1}, {"number": 2}]
+
+
+@pytest.mark.parametrize(
+    ("then", "error"),
+    [("die", SlotCrashed), ("ours", InputError), ("large", ProcessorError), ("spin", LimitExceeded)],
+)
+def test_what_came_before_a_crash_is_not_lost(
+    job: Callable[..., JobContext], then: str, error: type[Exception]
+) -> None:
+    seen: list[Any] = []
+    with pytest.raises(error):
+        job().isolate(count, 2, then, limits=ProcessLimits(wall_seconds=2), on_item=seen.append)
+    assert len(seen) == 2
+
+
+def test_who_takes_items_can_end_an_isolated_call(job: Callable[..., JobContext]) -> None:
+    def refuse(item: Any) -> None:
+        raise InputError(f"enough at {item['number']}")
+
+    context = job()
+    with pytest.raises(InputError, match="enough at 0"):
+        context.isolate(count, 5, "spin", on_item=refuse)
+    assert context.isolate(explode, "print")["pid"]
+    assert context.children_peak_bytes > 0

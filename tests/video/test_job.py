@@ -13,10 +13,10 @@ from video_jobs import JobBench
 from pitchey_core.errors import Cancelled, ToolFailed, ToolMissing
 from pitchey_core.ffmpeg.encoders import AUDIO_ENCODERS, VIDEO_ENCODERS, encoder_options
 from pitchey_core.ffmpeg.formats import CONTAINERS
-from pitchey_core.ffmpeg.naming import portable_stem, stem_of
 from pitchey_core.ffmpeg.probing import probe
 from pitchey_core.ffmpeg.tool import Build, build_of, capabilities
 from pitchey_core.ffmpeg.verify import Expected, verify_output
+from pitchey_core.naming import portable_stem, stem_of
 from pitchey_core.payload import parse_payload
 from pitchey_core.process import run
 
@@ -194,7 +194,7 @@ def test_capabilities_and_version(bench: JobBench) -> None:
         ("https://host.example/a/b/clip.mp4?token=x%2Fy", "clip"),
         ("/tmp/Grüße.mkv", "Grüße"),
         ("file:///x/caf%E9.mp4", "caf_"),
-        ("file:///x/...", "media"),
+        ("file:///x/...", "output"),
         ("file:///x/con.mp4", "con-"),
         ("file:///x/" + "n" * 300 + ".mp4", "n" * 120),
     ],

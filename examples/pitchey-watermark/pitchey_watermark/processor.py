@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from pitchey_core import InputError, JobContext, Plan, PlanningProcessor, PlanStep, ToolFailed
-from pitchey_core.ffmpeg import MediaInfo, portable_stem, probe, run_ffmpeg, stem_of
+from pitchey_core.ffmpeg import MediaInfo, probe, run_ffmpeg
+from pitchey_core.naming import portable_stem, stem_of
 from pitchey_watermark.models import Position, WatermarkFacts, WatermarkPayload
 
 __all__ = ["Watermark"]

@@ -1,13 +1,14 @@
-"""A function to call in isolation."""
+"""Functions to call in isolation."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from pitchey_core.errors import InputError
 
-__all__ = ["explode"]
+__all__ = ["count", "explode"]
 
 
 def explode(kind: str) -> Any:
@@ -26,3 +27,13 @@ def explode(kind: str) -> Any:
             print("this must not mix with the answer")
             return {"pid": os.getpid(), "secret": os.environ.get("A_SECRET")}
     return kind
+
+
+def count(most: int, then: str) -> Iterator[dict[str, Any]]:
+    """Yield numbers, with some noise between them, and then end in a way of choice."""
+    for number in range(most):
+        print("noise")
+        yield {"number": number}
+    if then == "large":
+        yield "x" * 100_000
+    return explode(then)
