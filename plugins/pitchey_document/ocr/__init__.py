@@ -1,1 +1,1 @@
-"""Reading pictures of pages: preparation, recognition, and what is written of it."""
+"""Text recognition: Tesseract, what pages need before it, and what is made of its reading."""

@@ -1,0 +1,138 @@
+"""Read the picture of a page. This runs where it can be killed: in the isolated process that opens the document."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pitchey_core.errors import LimitExceeded, ToolFailed
+from pitchey_document.ocr.engine import Engine
+from pitchey_document.ocr.preparing import Prepared, grey, prepare
+from pitchey_document.ocr.words import Orientation, PageReading, Word, mean_confidence, text_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["PageReading", "Word", "read_picture"]
+
+_WORD_LEVEL = "5"
+_SURE = 1.0
+
+
+def read_picture(
+    image: Image,
+    engine: Engine,
+    *,
+    dpi: float | None,
+    languages: Sequence[str],
+    timeout: float,
+) -> PageReading:
+    """Recognise the text of one page.
+
+    Args:
+        image: Any mode and size; it is not changed.
+        engine: From :func:`~pitchey_document.ocr.engine.engine_of`.
+        dpi: Resolution of the picture; ``None`` where it is not known.
+        languages: Tesseract's codes, as :meth:`Engine.check` returns them.
+        timeout: Seconds for everything.
+
+    Raises:
+        LimitExceeded: ``limit`` is ``wall``: recognition took longer than ``timeout``.
+        ToolFailed: The engine ended with an error.
+    """
+    ends = time.monotonic() + timeout
+    os.environ.update(engine.environment)
+    with tempfile.TemporaryDirectory(prefix="pitchey-ocr-") as folder:
+        rotation, orientation = _orientation(image, engine, Path(folder), ends)
+        prepared = prepare(image, dpi=dpi, rotation=rotation)
+        words = _recognised(prepared, engine, languages, Path(folder), ends)
+    return PageReading(
+        words=words,
+        text=text_of(words),
+        confidence=mean_confidence(words),
+        rotation=rotation,
+        orientation=orientation,
+        skew_degrees=round(prepared.skew_degrees, 3),
+        background_divided=prepared.background_divided,
+        inverted=prepared.inverted,
+        scale=round(prepared.placement.scale, 4),
+        size=image.size,
+    )
+
+
+def _recognised(
+    prepared: Prepared, engine: Engine, languages: Sequence[str], folder: Path, ends: float
+) -> list[Word]:
+    picture = folder / "page.pgm"
+    prepared.image.save(picture)
+    config = f"--dpi {round(prepared.dpi)} -c tessedit_create_tsv=1"
+    printed = _tesseract(engine, picture, "tsv", "+".join(languages), config, ends)
+    words: list[Word] = []
+    for line in printed.splitlines():
+        cells = line.split("\t")
+        if cells[0] != _WORD_LEVEL or len(cells) < 12 or not cells[11].strip():
+            continue
+        left, top, width, height = (int(cell) for cell in cells[6:10])
+        box = prepared.placement.to_source((left, top, left + width, top + height))
+        block, paragraph, row = (int(cell) for cell in cells[2:5])
+        words.append(Word(cells[11].strip(), *box, float(cells[10]), block, paragraph, row))
+    return words
+
+
+def _orientation(image: Image, engine: Engine, folder: Path, ends: float) -> tuple[int, Orientation]:
+    if not engine.has_orientation:
+        return 0, "unavailable"
+    small = grey(image)
+    factor = max(1, round(max(small.size) / 1800))
+    picture = folder / "small.pgm"
+    (small.reduce(factor) if factor > 1 else small).save(picture)
+    try:
+        printed = _tesseract(engine, picture, "osd", "osd", "--psm 0 --dpi 150", ends)
+    except ToolFailed:
+        # It ends with an error where there are too few characters.
+        return 0, "unsure"
+    turn = re.search(r"^Rotate: (\d+)", printed, re.MULTILINE)
+    sure = re.search(r"^Orientation confidence: ([\d.]+)", printed, re.MULTILINE)
+    if turn is None or sure is None or float(sure[1]) < _SURE:
+        return 0, "unsure"
+    return int(turn[1]) % 360, "detected"
+
+
+def _tesseract(
+    engine: Engine, picture: Path, extension: str, languages: str, config: str, ends: float
+) -> str:
+    from pytesseract import pytesseract
+
+    remaining = ends - time.monotonic()
+    if remaining <= 0:
+        raise _too_long()
+    pytesseract.tesseract_cmd = engine.path
+    try:
+        printed: str = pytesseract.run_and_get_output(
+            os.fspath(picture), extension=extension, lang=languages, config=config, timeout=remaining
+        )
+    except pytesseract.TesseractError as error:
+        raise ToolFailed(
+            f"tesseract could not read the page: {str(error.message)[-300:]}",
+            tool="tesseract",
+            returncode=error.status,
+            stderr_tail=str(error.message),
+        ) from error
+    except (RuntimeError, FileNotFoundError) as error:
+        if time.monotonic() >= ends:
+            raise _too_long() from error
+        raise ToolFailed(f"tesseract wrote no result: {error}", tool="tesseract") from error
+    return printed
+
+
+def _too_long() -> LimitExceeded:
+    return LimitExceeded(
+        "recognising the text of a page took longer than allowed",
+        limit="wall",
+        remedy="raise the job's wall limit, lower dpi, or choose pages",
+    )
