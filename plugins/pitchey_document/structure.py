@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-__all__ = ["Block", "BlockKind", "Section", "SectionKind", "Structure"]
+__all__ = ["Block", "BlockKind", "BlockRole", "Section", "SectionKind", "Structure"]
 
 BlockKind = Literal["heading", "paragraph", "item", "table", "picture"]
+BlockRole = Literal["", "header", "footer", "footnote", "endnote", "comment"]
 SectionKind = Literal["body", "page", "slide", "sheet"]
 
 
@@ -20,7 +21,8 @@ class Block:
         text: Its words; of a table none, of a picture its alternative text.
         level: Of a heading 1 to 6; of a list item its depth from 0.
         ordered: Whether a list item is numbered.
-        rows: Of a table, cell by cell.
+        rows: Of a table, cell by cell. The first row is taken for its head where a format needs one.
+        role: What it is beside the body: a running header, a note, a comment; empty for the body itself.
     """
 
     kind: BlockKind
@@ -28,6 +30,7 @@ class Block:
     level: int = 0
     ordered: bool = False
     rows: list[list[str]] = field(default_factory=list)
+    role: BlockRole = ""
 
 
 @dataclass(slots=True)
@@ -86,5 +89,5 @@ class Structure:
 
 
 def _filled(part: Block | Section) -> dict[str, Any]:
-    keep = {"kind", "number"}
-    return {name: value for name, value in asdict(part).items() if name in keep or value}
+    values = ((each.name, getattr(part, each.name)) for each in fields(part) if each.name != "blocks")
+    return {name: value for name, value in values if value}
