@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 __all__ = ["cell_range", "cell_text", "trimmed"]
 
 _LARGEST_WHOLE: Final = 1e15
-_MIDNIGHT: Final = datetime.time()
+_MIDNIGHT: Final = dt.time()
 
 
 def cell_text(value: Any) -> str:
@@ -28,18 +28,18 @@ def cell_text(value: Any) -> str:
         if math.isfinite(value) and value == int(value) and abs(value) < _LARGEST_WHOLE:
             return str(int(value))
         return f"{value:.15g}"
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         if value.time() == _MIDNIGHT:
             return value.date().isoformat()
         return value.isoformat(sep=" ", timespec="auto" if value.microsecond else "seconds")
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return _duration(value)
-    if isinstance(value, (datetime.date, datetime.time)):
+    if isinstance(value, (dt.date, dt.time)):
         return value.isoformat()
     return str(value)
 
 
-def _duration(value: datetime.timedelta) -> str:
+def _duration(value: dt.timedelta) -> str:
     seconds = value.total_seconds()
     sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
     minutes, rest = divmod(round(seconds, 3), 60)

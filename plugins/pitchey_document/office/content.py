@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,9 +78,9 @@ class Content:
         """Add a picture by its alternative text."""
         self._add(Block("picture", text))
 
-    def table(self, rows: Sequence[Sequence[str]], role: BlockRole = "") -> None:
+    def table(self, rows: Iterable[Sequence[str]], role: BlockRole = "") -> None:
         """Add a table; rows beyond the limits are left out."""
-        if self.full or not rows:
+        if self.full:
             return
         kept: list[list[str]] = []
         for row in rows:

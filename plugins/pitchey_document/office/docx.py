@@ -75,8 +75,9 @@ class _Reader:
         if body is not None:
             self._blocks(body, "")
         self._furniture("footer")
-        for reltype, kind in (("footnotes", "footnote"), ("endnotes", "endnote"), ("comments", "comment")):
-            notes = _root(_related(self._main, reltype))
+        kinds: tuple[BlockRole, ...] = ("footnote", "endnote", "comment")
+        for kind in kinds:
+            notes = _root(_related(self._main, f"{kind}s"))
             for note in () if notes is None else notes.iterchildren("{*}" + kind):
                 if _attribute(note, "type") not in _SEPARATORS:
                     self._blocks(note, kind)

@@ -35,7 +35,7 @@ def ole_content(path: Path | str) -> OleContent | None:
     with path.open("rb") as file:
         if file.read(len(_OLE_MAGIC)) != _OLE_MAGIC:
             return None
-    import olefile
+    import olefile  # type: ignore[import-untyped,unused-ignore]
 
     try:
         with olefile.OleFileIO(path) as ole:

@@ -1,4 +1,4 @@
-"""What to be wary of in an Office file, from its names, its relationships and its fields. Nothing is followed or run."""
+"""What to be wary of in an Office file, from its names, relationships and fields. Nothing is followed or run."""
 
 from __future__ import annotations
 
@@ -68,9 +68,8 @@ def odf_findings(archive: zipfile.ZipFile, structure: Structure) -> SecurityFact
         elif _ODF_OBJECT.match(name) and not name.startswith("ObjectReplacements/"):
             facts.embedded(name.removesuffix("/content.xml"), entry.file_size)
     for part in ("content.xml", "styles.xml", "meta.xml"):
-        for each in _odf_references(archive, part):
-            name, target = each
-            if name in {"a"}:
+        for name, target in _odf_references(archive, part):
+            if name == "a":
                 facts.link(target)
             else:
                 facts.template(f"{name}: {target}")

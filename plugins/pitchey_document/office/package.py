@@ -172,7 +172,8 @@ def _data_begin(file: IO[bytes], entry: zipfile.ZipInfo, name: str) -> int:
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
         raise _damaged(name, f"{entry.filename!r} is not where the directory says")
-    *_, name_bytes, extra_bytes = _LOCAL.unpack(header)
+    fields = _LOCAL.unpack(header)
+    name_bytes, extra_bytes = int(fields[-2]), int(fields[-1])
     stored = file.read(name_bytes)
     if stored != entry.orig_filename.encode("utf-8" if entry.flag_bits & 0x800 else "cp437", "replace"):
         raise _damaged(name, f"{entry.filename!r} has another name in the directory than in its place")

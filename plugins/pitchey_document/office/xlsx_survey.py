@@ -74,7 +74,7 @@ def survey(archive: zipfile.ZipFile, part: str, longest: int) -> Survey:
     quick = _quick(archive, part, longest)
     if quick is not None and quick.box <= _ENOUGH_CELLS and quick.copied_characters <= _ENOUGH_CHARACTERS:
         return quick
-    return _exact(archive, part, longest)
+    return _exact(archive, part)
 
 
 def _quick(archive: zipfile.ZipFile, part: str, longest: int) -> Survey | None:
@@ -109,7 +109,7 @@ def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
         yield held
 
 
-def _exact(archive: zipfile.ZipFile, part: str, longest: int) -> Survey:
+def _exact(archive: zipfile.ZipFile, part: str) -> Survey:
     """Row by row, cell by cell, as calamine counts them; still only a bound for what is shown how often."""
     found = Survey()
     lengths = _string_lengths(archive)

@@ -89,8 +89,9 @@ class TagCount:
             return
         declared = _DECLARED.search(piece[:1024])
         if declared is not None and not _ENCODINGS.fullmatch(declared[1]):
+            encoding = declared[1][:40].decode("ascii", "replace")
             raise InputError(
-                f"{self._name}: the encoding {declared[1][:40].decode('ascii', 'replace')!r} is not one of Office files",
+                f"{self._name}: the encoding {encoding!r} is not one of Office files",
                 remedy="save the document once more",
             )
 
