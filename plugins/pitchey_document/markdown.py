@@ -10,7 +10,7 @@ from pitchey_document.structure import Block, Section, Structure
 
 __all__ = ["to_markdown", "to_text"]
 
-# What means something anywhere in a line. An underscore does so only at the edge of a word, a number sign only in front.
+# What means something anywhere in a line; an underscore does so only at the edge of a word.
 _INLINE: Final = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)|&(?=[#\w]{1,32};)")
 # What would begin a heading, a quote, a list or a rule.
 _LINE_START: Final = re.compile(

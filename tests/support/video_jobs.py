@@ -64,17 +64,20 @@ class JobBench:
         overwrite: bool = False,
         cancelled: Callable[[], bool] | None = None,
         report: Callable[..., None] | None = None,
+        job_id: str | None = None,
+        attempt: int = 1,
     ) -> JobContext:
         """A job's context, as a slot would build it."""
+        job_id = job_id or str(uuid.uuid4())
         order = JobOrder(
-            job_id=str(uuid.uuid4()),
-            claim_seq=1,
-            attempt=1,
+            job_id=job_id,
+            claim_seq=attempt,
+            attempt=attempt,
             spec=self.processor.spec,
             payload=dict(payload),
             limits=self.limits,
             base_dir=self.root / "base",
-            scratch_dir=self.root / "scratch",
+            scratch_dir=self.root / "scratch" / job_id,
             output=to_url(output, Path.cwd()),
             overwrite=overwrite,
             tools=self.tools,

@@ -1,0 +1,92 @@
+"""Is a text layer good, or does the page have to be recognised?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pitchey_document.pages.sources import Page
+
+__all__ = ["Decision", "decide", "judge", "tidy"]
+
+_FEW_CHARACTERS: Final = 40
+"""A scan with less than this beside its picture has a stamp or a page number for a text layer."""
+_LARGE_PICTURE: Final = 0.5
+_JUNK_SHARE: Final = 0.1
+_WORDLESS_SHARE: Final = 0.35
+_LEAST_WORDS: Final = 12
+_LATIN_SHARE: Final = 0.5
+_SPACE: Final = re.compile(r"\s")
+_NO_TEXT: Final = re.compile(
+    # Control characters, the private use areas, the replacement character, halves of pairs, and names of glyphs.
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff\ufffd\ud800-\udfff\U000f0000-\U0010ffff]"
+    r"|\(cid:\d+\)|/g\d{1,5}\b"
+)
+_LATIN_WORD: Final = re.compile("[a-z\u00df-\u024f]{2,}")
+_WORDLESS: Final = re.compile(
+    "(?<![a-z\u00df-\u024f])[b-df-hj-np-tv-xz\u00df\u00e7\u00f1]{2,}(?![a-z\u00df-\u024f])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a page is recognised, and why."""
+
+    recognise: bool
+    reason: str
+
+
+def tidy(text: str) -> str:
+    """A text layer with one kind of line end, words that a line break has cut joined, and no NULs."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    # PDFium writes U+FFFE for a hyphen at the end of a line, and U+0002 in older versions.
+    return re.sub("[\ufffe\x02]\n?", "", text).strip("\n")
+
+
+def judge(text: str) -> str | None:
+    """What is wrong with a text layer; ``None`` if it is good.
+
+    Counts characters that no text has (private use, replacement and control characters, names of glyphs), which a font
+    without a Unicode table leaves, and, for Latin script, tokens that are no words of any language.
+    """
+    if not text.strip():
+        return "there is no text layer"
+    visible = len(text) - len(_SPACE.findall(text))
+    bad = sum(len(match) for match in _NO_TEXT.findall(text))
+    if bad > visible * _JUNK_SHARE:
+        return (
+            f"{bad / visible:.0%} of the text layer's characters are no text (a font without a Unicode table)"
+        )
+    lower = text.lower()
+    words = _LATIN_WORD.findall(lower)
+    if len(words) >= _LEAST_WORDS and sum(map(len, words)) > _LATIN_SHARE * visible:
+        wordless = len(_WORDLESS.findall(lower))
+        if wordless > len(words) * _WORDLESS_SHARE:
+            return f"{wordless / len(words):.0%} of the text layer's words have no vowel (a font with a wrong table)"
+    return None
+
+
+def decide(mode: str, text: str, page: Page) -> Decision:
+    """Whether to recognise a page.
+
+    Args:
+        mode: ``auto``, ``always`` or ``never``.
+        text: Its text layer.
+    """
+    wrong = judge(text)
+    if mode == "never":
+        return Decision(False, "OCR is off" + (f"; {wrong}" if wrong else ""))
+    if not text.strip() and page.is_empty():
+        return Decision(False, "the page is blank")
+    if mode == "always":
+        return Decision(True, "OCR was asked for")
+    if wrong is not None:
+        return Decision(True, wrong)
+    count = len("".join(text.split()))
+    if count < _FEW_CHARACTERS and (share := page.pictured()[0]) >= _LARGE_PICTURE:
+        return Decision(
+            True, f"a picture covers {share:.0%} of the page and the text layer has {count} characters"
+        )
+    return Decision(False, "the text layer is good")

@@ -1,0 +1,234 @@
+"""Read pages one after another: text layer or recognition, and a picture. This runs in an isolated process.
+
+What is large (the text, the words with their places, the pictures) goes to files in a folder that outlives the process;
+what is told of a page is a small record. So a page that kills the process takes only itself down.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pitchey_core.errors import InputError, LimitExceeded, PitcheyError
+from pitchey_document.pages.judging import Decision, decide, judge, tidy
+from pitchey_document.pages.sources import Page, open_pages
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pitchey_document.ocr.words import PageReading
+
+__all__ = ["PICTURE_SUFFIXES", "PageOrder", "content_path", "picture_path", "read_pages"]
+
+PICTURE_SUFFIXES: Final = {"webp": "webp", "jpeg": "jpg", "png": "png"}
+_SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    # Method 2 of 6 costs a third of the default's time for 3 % more bytes on pages of text.
+    "webp": {"quality": 80, "method": 2},
+    "jpeg": {"quality": 85},
+    "png": {"compress_level": 3},
+}
+_DEFAULT_DPI: Final = 300.0
+_LOWEST_DPI: Final = 150.0
+_HIGHEST_DPI: Final = 300.0
+"""Recognition gains nothing above it: see the OCR benchmark."""
+_BLANK_CONTRAST: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class PageOrder:
+    """What to do with each page; JSON data.
+
+    Attributes:
+        folder: Where page files go.
+        mode: Of recognition: ``auto``, ``always`` or ``never``.
+        text: Whether any text is wanted.
+        engine: Record of the OCR engine; ``None`` where it is off.
+        languages: The engine's codes.
+        dpi: Resolution of recognition; ``None``: the scan's own.
+        picture_width: In pixels; ``None``: no pictures of pages are wanted.
+        page_seconds: Most wall time of one page.
+        most_pixels: Of a picture that is decoded.
+    """
+
+    folder: str
+    kind: str
+    mode: str = "never"
+    text: bool = True
+    engine: dict[str, Any] | None = None
+    languages: tuple[str, ...] = ()
+    dpi: float | None = None
+    password: str | None = None
+    picture_width: int | None = None
+    picture_format: str = "webp"
+    page_seconds: float = 60.0
+    most_pixels: int = 128_000_000
+
+    def as_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def content_path(folder: str | Path, number: int) -> Path:
+    """Where the text of a page stands, as JSON: ``text``, and of a recognised page ``reading``."""
+    return Path(folder, f"{number:06}.json")
+
+
+def picture_path(folder: str | Path, number: int, format_name: str) -> Path:
+    """Where the picture of a page stands."""
+    return Path(folder, f"{number:06}.{PICTURE_SUFFIXES[format_name]}")
+
+
+def read_pages(
+    path: str, numbers: Sequence[int], order: dict[str, Any], seconds: float | None
+) -> Iterator[Any]:
+    """Read pages and yield a record of each, as for :class:`~pitchey_document.facts.PageFacts`.
+
+    Args:
+        numbers: From 1.
+        order: Record of a :class:`PageOrder`.
+        seconds: Wall time for all; pages that are not reached by then are reported as failed.
+
+    Raises:
+        InputError: The document cannot be opened.
+    """
+    wanted = PageOrder(**{**order, "languages": tuple(order["languages"])})
+    ends = None if seconds is None else time.monotonic() + seconds
+    source = open_pages(path, wanted.kind, password=wanted.password, most_pixels=wanted.most_pixels)
+    for number in numbers:
+        if ends is not None and time.monotonic() >= ends:
+            yield _failed(number, "the job's time was up before this page")
+            continue
+        began = time.monotonic()
+        # The kernel ends the process, wherever in a library it hangs; the supervisor goes on behind this page.
+        signal.setitimer(signal.ITIMER_REAL, wanted.page_seconds)
+        try:
+            with source.page(number) as page:
+                record = _read(page, number, wanted)
+        except PitcheyError as error:
+            record = _failed(number, error.message)
+        except MemoryError:
+            record = _failed(number, "it needs more memory than it may use")
+        except Exception as error:  # noqa: BLE001 - three libraries meet hostile input here; the others go on
+            record = _failed(number, f"{type(error).__name__}: {str(error)[:300]}")
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        yield {**record, "seconds": round(time.monotonic() - began, 4)}
+
+
+def _failed(number: int, words: str) -> dict[str, Any]:
+    return {"number": number, "source": "failed", "reason": "it could not be read", "error": words}
+
+
+def _read(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
+    width, height = page.size
+    record: dict[str, Any] = {
+        "number": number,
+        "width_pt": round(width, 2),
+        "height_pt": round(height, 2),
+        "source": "none",
+        "reason": "no text is wanted",
+    }
+    if order.text:
+        record |= _read_text(page, number, order)
+    if order.picture_width is not None:
+        _picture(page, order.picture_width).save(
+            picture_path(order.folder, number, order.picture_format),
+            format=order.picture_format.upper(),
+            **_SAVE_OPTIONS[order.picture_format],
+        )
+    return record
+
+
+def _read_text(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
+    layer = tidy(page.text())
+    decision = decide(order.mode, layer, page)
+    text, reading, told = layer, None, {}
+    if decision.recognise:
+        reading, dpi = _recognise(page, order)
+        decision = _better(layer, reading, decision)
+        if reading is not None and decision.recognise:
+            text = reading.text
+            told = {
+                "confidence": None if reading.confidence is None else round(reading.confidence, 1),
+                "rotation": reading.rotation,
+                "skew_degrees": round(reading.skew_degrees, 2),
+                "dpi": round(dpi, 1),
+            }
+        else:
+            reading = None
+    content = {"text": text, "reading": reading.as_record() if reading is not None else None}
+    content_path(order.folder, number).write_text(json.dumps(content), "utf-8")
+    source = "ocr" if reading is not None else "text-layer"
+    words = text.split()
+    return {
+        "source": source if text.strip() else "none",
+        "reason": decision.reason,
+        "characters": sum(map(len, words)),
+        "words": len(words),
+        **told,
+    }
+
+
+def _recognise(page: Page, order: PageOrder) -> tuple[PageReading | None, float]:
+    """The reading of a page, ``None`` if it is blank, and the resolution at which it was drawn.
+
+    Raises:
+        InputError: It cannot be drawn.
+        LimitExceeded: It takes too long.
+    """
+    from pitchey_document.ocr.engine import Engine
+    from pitchey_document.ocr.reading import read_picture
+
+    if order.engine is None:
+        raise InputError("the page needs OCR, and there is no engine")
+    _, scanned_dpi = page.pictured()
+    dpi = order.dpi or min(max(scanned_dpi or _DEFAULT_DPI, _LOWEST_DPI), _HIGHEST_DPI)
+    dpi = page.drawable_dpi(dpi)
+    picture = page.draw(dpi, colour=False)
+    darkest, lightest = cast("tuple[int, int]", picture.getextrema())
+    if lightest - darkest < _BLANK_CONTRAST:
+        return None, dpi
+    known = dpi if order.kind == "pdf" or scanned_dpi is not None else None
+    reading = read_picture(
+        picture,
+        Engine.from_record(order.engine),
+        dpi=known,
+        languages=order.languages,
+        # Before the alarm, so that the page fails with words.
+        timeout=order.page_seconds * 0.9,
+    )
+    return reading, dpi
+
+
+def _better(layer: str, reading: PageReading | None, decision: Decision) -> Decision:
+    """Recognition of a page that has a text layer may find less than that; then the layer stays, if it is good."""
+    if reading is None:
+        return Decision(False, "the page is blank")
+    if not reading.words:
+        return Decision(False, f"{decision.reason}; recognition found nothing")
+    recognised, kept = len(reading.text), len(layer)
+    if recognised < kept and decision.reason.startswith("a picture covers") and judge(layer) is None:
+        return Decision(False, "recognition found less than the text layer has")
+    return decision
+
+
+def _picture(page: Page, width: int) -> Image.Image:
+    from PIL import Image
+
+    points, _ = page.size
+    dpi = 72.0 * width / max(points, 1.0)
+    picture = page.draw(dpi, colour=True)
+    if picture.width > width:
+        height = max(1, round(picture.height * width / picture.width))
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if picture.width * picture.height > _LARGEST_PICTURE:
+        raise LimitExceeded("the picture of the page would be too tall", limit="pixels")
+    return picture
+
+
+_LARGEST_PICTURE: Final = 16383 * 4096
+"""WebP takes at most 16,383 pixels a side, and a page picture at most 4,096 across."""

@@ -1,0 +1,74 @@
+"""Documents without pages of their own: read in an isolated process, handed over in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pitchey_core.hooks import load_target
+from pitchey_core.process import ProcessLimits
+from pitchey_document.kinds import Kind
+from pitchey_document.limits import DocumentLimits
+from pitchey_document.structure import Structure
+
+if TYPE_CHECKING:
+    from pitchey_core.context import JobContext
+
+__all__ = ["Parsed", "parse", "parse_to_file"]
+
+_OFFICE = "pitchey_document.office.reading:read_office"
+_PLAIN = "pitchey_document.plain:read_plain"
+
+
+class Parsed:
+    """What a reader found.
+
+    Attributes:
+        structure: The document in the common form.
+        text: The text itself, where the document is one; else ``None``.
+        told: What else the reader says: ``security``, ``warnings``, ``pages``.
+    """
+
+    def __init__(self, content: dict[str, Any], told: dict[str, Any]) -> None:
+        self.structure = Structure.from_record(content["structure"])
+        self.text: str | None = content.get("text")
+        self.told = told
+
+
+def parse(job: JobContext, path: Path, kind: Kind, limits: DocumentLimits) -> Parsed:
+    """Read an Office file or a text.
+
+    Raises:
+        InputError: It is damaged.
+        LimitExceeded: It takes too long or too much memory, or holds more than it may.
+        SlotCrashed: Its reader died of it.
+    """
+    target = job.workdir / "content.json"
+    reader, last = (_OFFICE, None) if kind.family == "office" else (_PLAIN, limits.max_characters)
+    told = job.isolate(
+        parse_to_file,
+        reader,
+        str(target),
+        str(path),
+        kind.name,
+        last,
+        limits=ProcessLimits(wall_seconds=limits.parse_seconds, memory_bytes=job.limits.memory_bytes),
+    )
+    return Parsed(json.loads(target.read_bytes()), told)
+
+
+def parse_to_file(reader: str, target: str, *args: Any) -> dict[str, Any]:
+    """Call a reader and write what it says to a file: an answer through the pipe may not be that long.
+
+    Args:
+        reader: ``module:function``.
+
+    Returns:
+        What the reader returned, but for ``structure`` and ``text``, which stand in the file.
+    """
+    found: dict[str, Any] = load_target(reader)(*args)
+    content = {key: found.pop(key) for key in ("structure", "text") if key in found}
+    with Path(target).open("w", encoding="utf-8") as file:
+        json.dump(content, file)
+    return found
