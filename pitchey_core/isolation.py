@@ -100,7 +100,11 @@ def _serve() -> None:
         answer["error"] = ProcessorError(
             f"{request['target']} raised {type(error).__name__}: {error}"
         ).as_record()
-    answer_to.write(json.dumps(answer))
+    text = json.dumps(answer)
+    if request["items"] and len(text) > MAX_ITEM_BYTES:
+        words = f"{request['target']} returned {len(text)} bytes; the most beside items is {MAX_ITEM_BYTES}"
+        text = json.dumps({"value": None, "error": ProcessorError(words).as_record()})
+    answer_to.write(text)
     answer_to.flush()
 
 
