@@ -12,6 +12,8 @@ __all__ = ["Look", "Styles"]
 
 # Built-in styles keep their English names in every language of Word; their ids are translated.
 _HEADING: Final = re.compile(r"heading (\d)", re.IGNORECASE)
+# The deeper ones of these have lists of their own, of which each uses the first level.
+_DEEPER_LIST: Final = re.compile(r"list (?:bullet|number|continue) ([2-5])", re.IGNORECASE)
 _BODY_LEVEL: Final = 9
 _LONGEST_CHAIN: Final = 20
 _BULLETS: Final = frozenset({"bullet", "none"})
@@ -100,10 +102,12 @@ class Styles:
             own = _given(next(element.iterchildren("{*}pPr"), None))
             named = _HEADING.fullmatch(name)
             level = int(named[1]) - 1 if named else (0 if name.casefold() == "title" else own.outline)
+            deeper = _DEEPER_LIST.fullmatch(name)
+            depth = int(deeper[1]) - 1 if deeper and not own.depth else own.depth
             result = _Given(
                 outline=result.outline if level is None else level,
                 numbering=result.numbering if own.numbering is None else own.numbering,
-                depth=result.depth if own.depth is None else own.depth,
+                depth=result.depth if depth is None else depth,
             )
             self._known[each] = result
         return result

@@ -48,7 +48,7 @@ def read_odt(path: str, content: Content) -> None:
     if text is None:
         raise InputError(f"{_base(path)} has no text document in it", remedy="save it once more as .odt")
     content.section("body")
-    reader = OdfText(content, _bulleted_lists(root, styles))
+    reader = OdfText(content, _bulleted_lists(root, styles), _titles(root))
     furniture = {"header": "", "footer": ""} if styles is None else _furniture(styles, reader)
     content.paragraph(furniture["header"], role="header")
     reader.blocks(text)
@@ -96,10 +96,14 @@ class OdfText:
     Args:
         content: Takes the blocks.
         bulleted: Names of lists and their levels (from 1) that have bullets rather than numbers.
+        titles: Names of styles that make a paragraph the document's title.
     """
 
-    def __init__(self, content: Content, bulleted: frozenset[tuple[str, int]]) -> None:
+    def __init__(
+        self, content: Content, bulleted: frozenset[tuple[str, int]], titles: frozenset[str | None] = frozenset()
+    ) -> None:
         self._content = content
+        self._titles = titles
         self._bulleted = bulleted
         self._notes: list[tuple[BlockRole, str]] = []
         self._anchored: list[Element] = []
@@ -121,7 +125,11 @@ class OdfText:
             )
             self._flush()
         elif name == "p":
-            self._content.paragraph(self.text(element).strip())
+            text = self.text(element).strip()
+            if _attribute(element, "style-name") in self._titles:
+                self._content.heading(1, text)
+            else:
+                self._content.paragraph(text)
             self._flush()
         elif name == "list":
             self._list(element, 1, None)
@@ -261,6 +269,13 @@ def _bulleted_lists(*roots: Element | None) -> frozenset[tuple[str, int]]:
                 if local(level.tag) != "list-level-style-number" or not _attribute(level, "num-format"):
                     found.add((_attribute(style, "name") or "", int(number[:3]) if number.isdecimal() else 0))
     return frozenset(found)
+
+
+def _titles(root: Element) -> frozenset[str | None]:
+    """The built-in style and what is derived from it on the spot."""
+    automatic = root.iterfind("{*}automatic-styles/{*}style")
+    derived = {_attribute(each, "name") for each in automatic if _attribute(each, "parent-style-name") == "Title"}
+    return frozenset({"Title", *derived})
 
 
 def _furniture(styles: Element, reader: OdfText) -> dict[str, str]:

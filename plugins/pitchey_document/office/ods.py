@@ -147,6 +147,9 @@ def _value(cell: Element) -> str:
     kind = cell.get(f"{_O}value-type")
     if kind in {"float", "currency", "percentage"}:
         given = cell.get(f"{_O}value", "")
+        if given in {"0", "1"} and (shown := _words(cell)) in {"TRUE", "FALSE"}:
+            # What Calc makes of another format's truth values.
+            return shown
         try:
             return cell_text(float(given))
         except ValueError:
@@ -155,6 +158,10 @@ def _value(cell: Element) -> str:
         return str(cell.get(f"{_O}date-value", "")).replace("T", " ")
     if kind == "boolean":
         return str(cell.get(f"{_O}boolean-value", "")).upper()
+    return _words(cell)
+
+
+def _words(cell: Element) -> str:
     return "\n".join("".join(_shown(each)) for each in cell.iterchildren("{*}p"))
 
 

@@ -7,6 +7,7 @@ surveyed first.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -36,13 +37,15 @@ def read_xlsx(path: str, content: Content) -> None:
         for sheet in workbook.sheets_metadata:
             if content.full:
                 return
-            if sheet.typ not in {SheetTypeEnum.WorkSheet, SheetTypeEnum.MacroSheet}:
+            if sheet.typ == SheetTypeEnum.ChartSheet or sheet.typ == SheetTypeEnum.Vba:
                 continue
             hidden = sheet.visible != SheetVisibleEnum.Visible
             found = survey(archive, parts.get(sheet.name, ""), strings)
             if found.box <= _DENSE_CELLS and found.copied_characters <= _COPIED_CHARACTERS:
-                calamine = workbook.get_sheet_by_name(sheet.name)
-                _add(content, sheet.name, hidden, calamine.iter_rows(), calamine.start or (0, 0))
+                cells = workbook.get_sheet_by_name(sheet.name)
+                start = cells.start or (0, 0)
+                # Rows come from the first of the sheet, columns from the first with a cell.
+                _add(content, sheet.name, hidden, itertools.islice(cells.iter_rows(), start[0], None), start)
             else:
                 _add_sparse(content, path, sheet.name, hidden, found)
 
