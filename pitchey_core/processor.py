@@ -178,6 +178,12 @@ class Result(Generic[F]):
     def cost_usd(self) -> str:
         return format_usd(self.cost_nanos)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from pitchey_core.notebook import result_html
+
+        return result_html(self)
+
     def as_record(self) -> dict[str, Any]:
         """The public Result object, as JSON data."""
         return {
