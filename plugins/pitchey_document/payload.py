@@ -33,7 +33,7 @@ class DocumentPayload(Payload):
         None,
         description="Recognise the text in pictures of pages. auto: of pages whose text layer is missing or junk",
     )
-    outputs: Annotated[list[OutputKind] | None, Alias("--output-kind")] = Field(
+    outputs: list[OutputKind] | None = Field(
         None, min_length=1, description="What to write, instead of what extract_text and generate_preview say"
     )
     pages: str | None = Field(
