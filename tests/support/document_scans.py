@@ -166,14 +166,14 @@ def _badly_lit(image: Image.Image, grain: np.random.Generator, chance: random.Ra
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     towards = chance.uniform(0, 2 * math.pi)
     slope = (x - 0.5) * math.cos(towards) + (y - 0.5) * math.sin(towards)
-    light = 0.62 + 0.5 * slope
+    light = 0.65 + 0.5 * slope
     for _ in range(2):
         at_x, at_y, wide = chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8), chance.uniform(0.12, 0.25)
         light -= 0.25 * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * wide**2))
     fold = chance.uniform(0.35, 0.65)
     light *= 1 - 0.25 * np.exp(-((y - fold) ** 2) / (2 * 0.012**2))
     contrast = chance.uniform(0.45, 0.6)
-    grey = 255 * np.clip(light, 0.12, 1) * (1 - contrast * (1 - np.asarray(image, np.float32) / 255))
+    grey = 255 * np.clip(light, 0.2, 1) * (1 - contrast * (1 - np.asarray(image, np.float32) / 255))
     grey += grain.normal(0, 3.0, grey.shape)
     return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
 

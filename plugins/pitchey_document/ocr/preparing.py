@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pitchey_document.ocr.geometry import Placement
-from pitchey_document.ocr.light import divide_background, is_inverted, is_uneven
+from pitchey_document.ocr.light import divide_background, light_of
 from pitchey_document.ocr.skew import level, measure_skew
 
 if TYPE_CHECKING:
@@ -77,11 +77,10 @@ def prepare(image: Image, *, dpi: float | None, rotation: int = 0) -> Prepared:
         source = source.transpose(turns.get(rotation, Pictures.Transpose.ROTATE_90))
     resolution = dpi if dpi and dpi >= 30 else guess_dpi(source.size)
     small = _reduced(source)
-    inverted = is_inverted(small)
-    if inverted:
+    light = light_of(small)
+    if light.inverted:
         source, small = ImageOps.invert(source), ImageOps.invert(small)
-    uneven = is_uneven(small)
-    if uneven:
+    if light.uneven:
         source, small = divide_background(source), divide_background(small)
     skew = measure_skew(small)
     scale = _scale(resolution, source.size)
@@ -92,7 +91,7 @@ def prepare(image: Image, *, dpi: float | None, rotation: int = 0) -> Prepared:
     if levelled:
         source = level(source, levelled)
     placement = Placement(image.size, rotation, levelled, scale)
-    return Prepared(source, resolution * scale, skew, uneven, inverted, placement)
+    return Prepared(source, resolution * scale, skew, light.uneven, light.inverted, placement)
 
 
 def guess_dpi(size: tuple[int, int]) -> float:

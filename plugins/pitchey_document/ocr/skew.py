@@ -34,13 +34,14 @@ def measure_skew(small: Image) -> float:
     if rows.size > _MOST_POINTS:
         every = -(-rows.size // _MOST_POINTS)
         rows, columns = rows[::every], columns[::every]
-    heights = rows.astype(np.float32)
+    # Rows and columns are whole numbers: without an offset of its own for each point, 0 degrees would always win.
+    heights = rows.astype(np.float32) + np.arange(rows.size, dtype=np.float32) * 0.618034 % 1
     offsets = columns.astype(np.float32) - grey.shape[1] / 2
+    margin = grey.shape[1] / 6
 
     def sharpness(degrees: float) -> float:
-        projected = heights - offsets * np.float32(math.tan(math.radians(degrees)))
-        bins = ((projected + grey.shape[1] / 6) * 2).astype(np.int32)
-        counts = np.bincount(np.maximum(bins, 0)).astype(np.float32)
+        projected = heights - offsets * np.float32(math.tan(math.radians(degrees))) + np.float32(margin)
+        counts = np.bincount(projected.astype(np.int32)).astype(np.float32)
         return float(((counts[1:] - counts[:-1]) ** 2).sum())
 
     step = 0.5

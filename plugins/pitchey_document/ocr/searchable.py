@@ -1,0 +1,194 @@
+"""Searchable PDFs: the pages as they are, with what was read laid over them invisibly.
+
+All of this runs in isolated processes; arguments and answers are JSON data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pitchey_core.errors import InputError
+from pitchey_document.ocr.glyphless import GlyphlessFont
+from pitchey_document.ocr.overlay import PageFrame, text_operators
+from pitchey_document.ocr.words import PageReading
+
+if TYPE_CHECKING:
+    from pypdf import PageObject, PdfWriter
+    from pypdf.generic import IndirectObject
+
+__all__ = ["add_text_layer", "pictures_to_pdf"]
+
+Readings = Mapping[str, dict[str, Any]]
+_FONT = "/PitcheyText"
+
+
+def add_text_layer(source: str, readings: Readings, target: str, password: str | None) -> dict[str, Any]:
+    """Write a copy of a PDF whose pages look as before and can be searched.
+
+    The original bytes stay as they are and the text is appended to them, so nothing of the file can be lost, and a
+    signature stays valid for what was signed. Encrypted and damaged files are rewritten instead.
+
+    Args:
+        source: The PDF; it is not changed.
+        readings: Records of :class:`PageReading` of pages as viewers show them, by page number from 1.
+        target: Where to write.
+        password: That opens it.
+
+    Returns:
+        ``pages``: how many got text; ``rewritten``: whether the file had to be built anew; ``encryption``: ``kept``,
+        ``removed`` (it opened without a password) or ``none``.
+
+    Raises:
+        InputError: It cannot be opened; or it is signed and would have to be rewritten, which breaks the signature.
+    """
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
+    data = Path(source).read_bytes()
+    try:
+        reader = PdfReader(BytesIO(data), password=password)
+        encrypted = reader.is_encrypted
+        signed = _is_signed(reader)
+        written = None if encrypted else _appended(data, readings)
+        if written is None:
+            if signed:
+                raise InputError(
+                    f"{Path(source).name!r} is signed, and a text layer cannot be appended to it; rewriting it would"
+                    " break the signature",
+                    remedy="leave out the output searchable-pdf; the outputs text and hocr say what was read",
+                )
+            written = _rewritten(reader, readings, password if encrypted else None)
+    except PyPdfError as error:
+        raise InputError(f"{Path(source).name!r} cannot be written as a searchable PDF: {error}") from error
+    Path(target).write_bytes(written)
+    return {
+        "pages": len(readings),
+        "rewritten": not written.startswith(data[:1024]) or encrypted,
+        "encryption": "none" if not encrypted else "kept" if password else "removed",
+    }
+
+
+def _is_signed(reader: Any) -> bool:
+    form = reader.root_object.get("/AcroForm")
+    form = form.get_object() if form is not None else {}
+    # Bit 1: there is a signature.
+    return bool(int(form.get("/SigFlags", 0)) & 1) if isinstance(form, dict) else False
+
+
+def _appended(data: bytes, readings: Readings) -> bytes | None:
+    """The file with an incremental update; ``None`` if that cannot be read back."""
+    from pypdf import PdfReader, PdfWriter
+
+    try:
+        writer = PdfWriter(BytesIO(data), incremental=True)
+        _lay(writer, readings)
+        out = BytesIO()
+        writer.write(out)
+        written = out.getvalue()
+        again = PdfReader(BytesIO(written), strict=True)
+        numbers = [int(number) for number in readings]
+        fine = written.startswith(data) and all(_has_layer(again.pages[number - 1]) for number in numbers)
+    except Exception:  # noqa: BLE001 - pypdf raises anything on damaged files; they are rewritten
+        return None
+    return written if fine else None
+
+
+def _has_layer(page: PageObject) -> bool:
+    fonts = page["/Resources"].get("/Font", {})  # type: ignore[attr-defined]
+    return any(name.startswith(_FONT) for name in fonts.get_object())
+
+
+def _rewritten(reader: Any, readings: Readings, password: str | None) -> bytes:
+    from pypdf import PdfWriter
+
+    writer = PdfWriter(clone_from=reader)
+    _lay(writer, readings)
+    if password:
+        writer.encrypt(password, algorithm="AES-256")
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _lay(writer: PdfWriter, readings: Readings) -> None:
+    from pypdf.generic import DictionaryObject
+
+    font = GlyphlessFont()
+    place = writer._add_object(DictionaryObject())  # noqa: SLF001 - pypdf has no public way to add an object
+    for number, record in readings.items():
+        _lay_page(writer, writer.pages[int(number) - 1], PageReading.from_record(record), font, place)
+    font.add_to(writer, place)
+
+
+def _lay_page(
+    writer: PdfWriter, page: PageObject, reading: PageReading, font: GlyphlessFont, place: IndirectObject
+) -> None:
+    from pypdf.generic import ArrayObject, DictionaryObject, NameObject, StreamObject
+
+    resources = DictionaryObject(_resolved(page.get("/Resources")))
+    fonts = DictionaryObject(_resolved(resources.get("/Font")))
+    name = _FONT
+    while name in fonts:
+        name += "_"
+    operators = text_operators(reading, _frame(page), font, name)
+    fonts[NameObject(name)] = place
+    resources[NameObject("/Font")] = fonts
+    # Resources may be shared with other pages or inherited: this page gets its own.
+    page[NameObject("/Resources")] = resources
+    if not operators:
+        return
+    stream = StreamObject()
+    stream.set_data(operators)
+    # What is invisible may come first, where no unbalanced state of the page's own content can move it.
+    streams: list[Any] = [writer._add_object(stream.flate_encode())]  # noqa: SLF001
+    if (contents := page.get("/Contents")) is not None:
+        raw = page.raw_get("/Contents")
+        streams += list(contents) if isinstance(contents, ArrayObject) else [raw]
+    page[NameObject("/Contents")] = ArrayObject(streams)
+
+
+def _resolved(value: Any) -> dict[Any, Any]:
+    resolved = value.get_object() if value is not None else {}
+    return dict(resolved.items()) if isinstance(resolved, dict) else {}
+
+
+def _frame(page: PageObject) -> PageFrame:
+    media, crop = ([float(edge) for edge in box] for box in (page.mediabox, page.cropbox))
+    left, bottom = (max(min(crop[side::2]), min(media[side::2])) for side in (0, 1))
+    right, top = (min(max(crop[side::2]), max(media[side::2])) for side in (0, 1))
+    if right <= left or top <= bottom:
+        left, bottom, right, top = (
+            *(min(media[side::2]) for side in (0, 1)),
+            max(media[::2]),
+            max(media[1::2]),
+        )
+    return PageFrame(left, bottom, right - left, top - bottom, page.rotation % 360)
+
+
+def pictures_to_pdf(pictures: Sequence[str], readings: Readings, target: str) -> dict[str, Any]:
+    """Write pictures as the pages of a PDF, each frame of one a page, with what was read of them.
+
+    JPEG data is embedded as it is, anything else without loss. A page is as large as the picture's resolution says;
+    without one, or with one that no scanner has, as large as it would be on paper: A4 or Letter wide, or 11 inches
+    where it is much longer than wide.
+
+    Args:
+        readings: Records of :class:`PageReading`, by page number from 1.
+
+    Raises:
+        InputError: A picture cannot be decoded.
+    """
+    from pypdf import PdfWriter
+
+    from pitchey_document.ocr.embedding import add_picture_pages
+
+    writer = PdfWriter()
+    for path in pictures:
+        add_picture_pages(writer, Path(path))
+    _lay(writer, {number: record for number, record in readings.items() if int(number) <= len(writer.pages)})
+    with Path(target).open("wb") as file:
+        writer.write(file)
+    return {"pages": len(writer.pages)}
