@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_flowing(work: Work, facts: DocumentFacts) -> None:
     with work.timed("outputs"):
         _write(work, parsed, text)
     _refuse_recognition(work)
-    _convert(work, source)
+    _convert(work, source, parsed)
 
 
 def _decrypted(work: Work) -> Path:
@@ -106,7 +107,7 @@ def _refuse_recognition(work: Work) -> None:
             )
 
 
-def _convert(work: Work, source: Path) -> None:
+def _convert(work: Work, source: Path, parsed: Parsed) -> None:
     """Make the PDF and the pictures of pages with LibreOffice; without it, what else was wanted is still good."""
     outputs = work.outputs
     if "pdf" not in outputs and not outputs.wants_pictures:
@@ -114,7 +115,7 @@ def _convert(work: Work, source: Path) -> None:
     work.job.progress(0.4, "converting to PDF")
     try:
         with work.timed("convert"):
-            pdf = convert_to_pdf(work.job, source, work.kind.name)
+            pdf = convert_to_pdf(work.job, *_convertible(work, source, parsed))
     except (ToolMissing, ToolFailed, InputError) as error:
         _without_pdf(work, error)
         return
@@ -123,6 +124,21 @@ def _convert(work: Work, source: Path) -> None:
     if outputs.wants_pictures:
         with work.timed("pages"):
             draw_pages(work, pdf)
+
+
+def _convertible(work: Work, source: Path, parsed: Parsed) -> tuple[Path, str]:
+    """The file to convert and its kind: a text in the one encoding and with the separator that is announced."""
+    if parsed.text is None:
+        return source, work.kind.name
+    kind = "csv" if work.kind.name == "csv" else "txt"
+    plain = work.job.workdir / f"plain.{kind}"
+    with plain.open("w", encoding="utf-8", newline="") as file:
+        if kind == "csv":
+            for block in parsed.structure.blocks():
+                csv.writer(file).writerows(block.rows)
+        else:
+            file.write(parsed.text)
+    return plain, kind
 
 
 def _without_pdf(work: Work, error: PitcheyError) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pitchey_core.errors import InputError, PitcheyError, SlotCrashed
+from pitchey_core.errors import InputError, LimitExceeded, PitcheyError, ProcessorError, SlotCrashed
 from pitchey_document.facts import DocumentFacts, OcrFacts, OutlineEntry, PageFacts
 from pitchey_document.markdown import to_markdown
 from pitchey_document.pages.paragraphs import page_blocks
@@ -24,6 +24,7 @@ from pitchey_document.work import Work
 
 if TYPE_CHECKING:
     from pitchey_document.ocr.engine import Engine
+    from pitchey_document.payload import OutputKind
 
 __all__ = ["draw_pages", "read_pdf", "read_pictures"]
 
@@ -268,32 +269,31 @@ def _told_pages(order: PageOrder, records: list[dict[str, Any]]) -> list[dict[st
 
 
 def _write_pdfs(work: Work, order: PageOrder, records: list[dict[str, Any]]) -> None:
-    outputs = work.outputs
-    readings = {str(number): reading for number, reading in _readings(order, records).items()}
-    if "pdf" in outputs:
-        if work.kind.family == "pdf":
-            shutil.copyfile(work.path, outputs.path("pdf"))
-        else:
-            work.job.isolate(
-                picture_to_pdf, str(work.path), {}, str(outputs.path("pdf")), limits=work.parse_limits
-            )
-    if "searchable-pdf" in outputs:
-        target = str(outputs.path("searchable-pdf"))
-        if work.kind.family != "pdf":
-            work.job.isolate(picture_to_pdf, str(work.path), readings, target, limits=work.parse_limits)
-        elif readings:
-            from pitchey_document.ocr.searchable import add_text_layer
+    """Write the PDF outputs that are wanted; one that fails does not lose the others."""
+    recognised = {str(number): reading for number, reading in _readings(order, records).items()}
+    wanted: dict[OutputKind, dict[str, Any]] = {"pdf": {}, "searchable-pdf": recognised}
+    for kind, readings in wanted.items():
+        if kind not in work.outputs:
+            continue
+        try:
+            _write_pdf(work, readings, work.outputs.path(kind))
+        except (InputError, LimitExceeded, SlotCrashed, ProcessorError) as error:
+            work.outputs.give_up(kind)
+            work.failures.append(InputError(f"the {kind} could not be made: {error.message}"))
 
-            work.job.isolate(
-                add_text_layer,
-                str(work.path),
-                readings,
-                target,
-                work.payload.password,
-                limits=work.parse_limits,
-            )
-        else:
-            shutil.copyfile(work.path, target)
+
+def _write_pdf(work: Work, readings: dict[str, Any], target: Path) -> None:
+    limits = work.parse_limits
+    if work.kind.family != "pdf":
+        work.job.isolate(picture_to_pdf, str(work.path), readings, str(target), limits=limits)
+    elif readings:
+        from pitchey_document.ocr.searchable import add_text_layer
+
+        work.job.isolate(
+            add_text_layer, str(work.path), readings, str(target), work.payload.password, limits=limits
+        )
+    else:
+        shutil.copyfile(work.path, target)
 
 
 def picture_to_pdf(path: str, readings: dict[str, Any], target: str) -> None:

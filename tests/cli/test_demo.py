@@ -30,10 +30,12 @@ def test_demo(cli: Cli) -> None:
     ran = cli("demo", "--json", timeout=170)
     assert ran.code == 0, ran.err
     last = ran.lines[-1]
-    assert (last["completed"], last["failed"]) == (5, 0)
+    assert (last["completed"], last["failed"]) == (7, 0)
     report = to_path(last["report"])
     assert report == cli.folder / "pitchey-demo" / "report.html"
     text = report.read_text("utf-8")
+    assert "It is going to be a good day." in text
+    assert "Made with free tools, free to show" in text
     assert "Blender Foundation" in text
     links = Links()
     links.feed(text)
@@ -45,7 +47,7 @@ def test_demo(cli: Cli) -> None:
     assert [each.name for each in cli.folder.iterdir()] == ["pitchey-demo"]
     again = cli("demo", "--no-json")
     assert again.code == 0
-    assert "5 skipped" in again.out
+    assert "7 skipped" in again.out
     assert f"report: {report}" in again.out
 
 

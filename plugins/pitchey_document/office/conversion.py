@@ -24,6 +24,9 @@ _FILTERS: Final = {
     "odp": ("impress8", "impress_pdf_Export"),
     "xlsx": ("Calc MS Excel 2007 XML", "calc_pdf_Export"),
     "ods": ("calc8", "calc_pdf_Export"),
+    "txt": ("Text (encoded):UTF8,LF", "writer_pdf_Export"),
+    # Commas, double quotes, UTF-8: what the csv module writes.
+    "csv": ("Text - txt - csv (StarCalc):44,34,76", "calc_pdf_Export"),
 }
 # The first start in a fresh profile takes 1.5 to 4 s; then some 50 pages a second.
 _WALL_SECONDS: Final = 120.0
@@ -52,7 +55,7 @@ def convert_to_pdf(job: JobContext, source: Path, kind: str) -> Path:
 
     Args:
         source: A file that :func:`~pitchey_document.office.package.check_package` found harmless.
-        kind: ``docx``, ``pptx``, ``xlsx``, ``odt``, ``odp`` or ``ods``.
+        kind: ``docx``, ``pptx``, ``xlsx``, ``odt``, ``odp``, ``ods``, ``txt`` (UTF-8) or ``csv`` (UTF-8, commas).
 
     Returns:
         The PDF, in the job's work folder.

@@ -135,6 +135,8 @@ def _help(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=False)
     if default not in (None, [], {}, ()) and not field.is_required() and not isinstance(default, BaseModel):
         shown = {True: "on", False: "off"}.get(default, default) if isinstance(default, bool) else default
+        if isinstance(shown, list | tuple):
+            shown = ", ".join(map(str, shown))
         words.append(f"[default: {shown}]")
     return "  ".join(word for word in words if word)
 

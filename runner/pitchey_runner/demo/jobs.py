@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,20 +46,37 @@ _MEDIA: Final[dict[str, dict[str, Any]]] = {
         "thumbnail_count": 3,
     },
 }
+_DOCUMENT: Final[dict[str, dict[str, Any]]] = {
+    "deck": {},
+    "script": {"ocr": "auto", "outputs": ["text", "searchable-pdf", "previews"]},
+}
 
 
-def write_batch(folder: Path, source: Path) -> Path:
-    """Write ``demo.yaml`` for one input, and return its path."""
-    given = str(source.relative_to(folder))
-    kinds = (("video", "input_url", _VIDEO), ("media", "input_media", _MEDIA))
+def write_batch(folder: Path, source: Path, papers: Mapping[str, Path]) -> Path:
+    """Write ``demo.yaml`` for the footage and the documents, and return its path."""
+    jobs = [
+        (kind, name, {field: source, **payload})
+        for kind, field, payloads in (("video", "input_url", _VIDEO), ("media", "input_media", _MEDIA))
+        for name, payload in payloads.items()
+    ]
+    jobs += [
+        ("document", f"read-{name}", {"document_url": path, **_DOCUMENT[name]})
+        for name, path in papers.items()
+    ]
     document = {
         "jobs": [
-            {"type": kind, "output": f"out/{name}", "payload": {field: given, **payload}}
-            for kind, field, jobs in kinds
-            for name, payload in jobs.items()
+            {"type": kind, "output": f"out/{name}", "payload": _relative(folder, payload)}
+            for kind, name, payload in jobs
         ],
     }
     path = folder / "demo.yaml"
     command = f"#   pitchey-run --store {folder.name}/pitchey.db batch {folder.name}/demo.yaml\n"
     path.write_text(_HEAD + command + yaml.safe_dump(document, sort_keys=False), "utf-8")
     return path
+
+
+def _relative(folder: Path, payload: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: str(value.relative_to(folder)) if isinstance(value, Path) else value
+        for key, value in payload.items()
+    }

@@ -16,6 +16,7 @@ from pitchey_runner.store.interface import JobRecord
 
 __all__ = ["write_report"]
 
+_MOST_CHARACTERS: Final = 1500
 _STYLE: Final = (Path(__file__).parent / "report.css").read_text("utf-8")
 
 
@@ -31,7 +32,7 @@ def write_report(folder: Path, footage: Footage, done: BatchDone) -> Path:
     ]
     body = [
         "<header><h1>Pitchey demo</h1>",
-        f"<p>{escape(footage.title)}, {len(done.records)} ways.</p><dl class=totals>",
+        f"<p>{escape(footage.title)}, in {len(done.records)} jobs.</p><dl class=totals>",
         *(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts),
         "</dl></header><main>",
         *(_card(folder, record) for record in done.records),
@@ -64,6 +65,7 @@ def _card(folder: Path, record: JobRecord) -> str:
         _numbers(record, result),
         _streams(facts.get("streams") or []),
         *(_preset(each) for each in facts.get("presets") or ()),
+        _text(artifacts),
         *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
         _files(folder, artifacts),
         "</article>",
@@ -75,7 +77,7 @@ def _settings(payload: Mapping[str, Any]) -> str:
     shown = [
         f"{key}={', '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in payload.items()
-        if not key.startswith("input_")
+        if not key.startswith("input_") and key != "document_url"
     ]
     return " ".join(f"<code>{escape(each)}</code>" for each in shown)
 
@@ -146,6 +148,15 @@ def _streams(streams: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def _text(artifacts: Sequence[Mapping[str, Any]]) -> str:
+    """The beginning of the first text among the outputs."""
+    path = next((to_path(each["uri"]) for each in artifacts if each["media_type"] == "text/plain"), None)
+    if path is None:
+        return ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return f"<pre>{escape(file.read(_MOST_CHARACTERS))}</pre>"
 
 
 def _files(folder: Path, artifacts: Sequence[Mapping[str, Any]]) -> str:

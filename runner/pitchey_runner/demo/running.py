@@ -12,6 +12,7 @@ from pitchey_core.host import Host
 from pitchey_runner.batch import BatchDone, BatchOptions, read_batch, run_batch
 from pitchey_runner.demo.footage import Footage
 from pitchey_runner.demo.jobs import write_batch
+from pitchey_runner.demo.papers import make_papers
 from pitchey_runner.demo.report import write_report
 from pitchey_runner.store.interface import JobStore, NewJob
 from pitchey_runner.supervisor import Watcher
@@ -30,7 +31,11 @@ class Demo:
 
 def prepare_demo(host: Host, folder: Path, footage: Footage) -> Demo:
     """Write the batch file, and read it as anybody's would be read."""
-    return Demo(folder, footage, read_batch(host, write_batch(folder, footage.path), BatchOptions()))
+    return Demo(
+        folder,
+        footage,
+        read_batch(host, write_batch(folder, footage.path, make_papers(footage.path.parent)), BatchOptions()),
+    )
 
 
 def run_demo(store: JobStore, host: Host, demo: Demo, watcher: Watcher | None) -> tuple[BatchDone, Path]:
