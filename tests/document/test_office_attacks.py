@@ -139,7 +139,9 @@ def test_entries_that_share_bytes(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         assert sum(each.file_size for each in archive.infolist()) > 100 * path.stat().st_size
     assert "share the same bytes" in refused(path).message
-    assert "twice" in refused(raw_zip(tmp_path / "twice.docx", b"word/document.xml", b"<a/>", times=50)).message
+    assert (
+        "twice" in refused(raw_zip(tmp_path / "twice.docx", b"word/document.xml", b"<a/>", times=50)).message
+    )
 
 
 def test_a_zip_that_holds_itself_is_never_opened(good: Callable[[str], Path], tmp_path: Path) -> None:
@@ -160,7 +162,9 @@ def test_a_zip_that_holds_itself_is_never_opened(good: Callable[[str], Path], tm
     assert structure.sections[0].blocks
 
 
-@pytest.mark.parametrize("name", [b"../../etc/passwd", b"/etc/passwd", b"word\\document.xml", b"C:/x", b"a" * 600])
+@pytest.mark.parametrize(
+    "name", [b"../../etc/passwd", b"/etc/passwd", b"word\\document.xml", b"C:/x", b"a" * 600]
+)
 def test_names_that_lead_outside(tmp_path: Path, name: bytes) -> None:
     assert "name" in refused(raw_zip(tmp_path / "slip.docx", name, b"x")).message
 
@@ -207,7 +211,9 @@ def test_data_descriptors_are_fine(good: Callable[[str], Path], tmp_path: Path) 
      ("docx", "_rels/.rels"), ("xlsx", "xl/worksheets/sheet1.xml"), ("docx", "[Content_Types].xml")],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_billion_laughs(good: Callable[[str], Path], tmp_path: Path, kind: str, part: str, encoding: str) -> None:
+def test_billion_laughs(
+    good: Callable[[str], Path], tmp_path: Path, kind: str, part: str, encoding: str
+) -> None:
     bomb = (BILLION_LAUGHS + "<z>&l9;</z>").encode(encoding)
     path = rewritten(good(kind), tmp_path / f"laughs.{kind}", {part: bomb})
     assert "DTD" in refused(path, kind).message
@@ -244,7 +250,11 @@ def test_depth(good: Callable[[str], Path], tmp_path: Path, tail: str) -> None:
 
 
 def test_depth_up_to_the_limit_is_fine(good: Callable[[str], Path], tmp_path: Path) -> None:
-    tables = '<w:tbl><w:tr><w:tc a="/>">' * 80 + "<w:p><w:r><w:t>x &gt;</w:t></w:r></w:p>" + "</w:tc></w:tr></w:tbl>" * 80
+    tables = (
+        '<w:tbl><w:tr><w:tc a="/>">' * 80
+        + "<w:p><w:r><w:t>x &gt;</w:t></w:r></w:p>"
+        + "</w:tc></w:tr></w:tbl>" * 80
+    )
     document = f'<w:document xmlns:w="{WORD}"><w:body>{tables}</w:body></w:document>'
     path = rewritten(good("docx"), tmp_path / "tables.docx", {"word/document.xml": document.encode()})
     structure, _ = read(path, "docx", seconds=10, mib=200)
@@ -287,7 +297,9 @@ def sheet_of(rows: str, dimension: str = "A1:XFD1048576") -> bytes:
 def test_a_sheet_of_seventeen_billion_cells(
     good: Callable[[str], Path], tmp_path: Path, first: str, last: str
 ) -> None:
-    path = rewritten(good("xlsx"), tmp_path / "wide.xlsx", {"xl/worksheets/sheet1.xml": sheet_of(first + last)})
+    path = rewritten(
+        good("xlsx"), tmp_path / "wide.xlsx", {"xl/worksheets/sheet1.xml": sheet_of(first + last)}
+    )
     structure, warnings = read(path, "xlsx", seconds=30, mib=300)
     sheet = structure.sections[0]
     assert sheet.cells == "A1:XFD1048576"
@@ -307,13 +319,29 @@ def test_shared_strings_bomb(good: Callable[[str], Path], tmp_path: Path) -> Non
     """One long string, shown by two hundred thousand cells: six gigabytes once each cell has a copy."""
     strings = f'<sst xmlns="{SHEET}"><si><t>{"ab " * 10_000}</t></si></sst>'
     rows = "".join(
-        f'<row r="{row}">' + "".join(f'<c r="{column}{row}" t="s"><v>0</v></c>' for column in "ABCDEFGHIJ") + "</row>"
+        f'<row r="{row}">'
+        + "".join(f'<c r="{column}{row}" t="s"><v>0</v></c>' for column in "ABCDEFGHIJ")
+        + "</row>"
         for row in range(1, 20_001)
     )
     path = rewritten(
         good("xlsx"),
         tmp_path / "strings.xlsx",
-        {"xl/worksheets/sheet1.xml": sheet_of(rows), "xl/sharedStrings.xml": strings.encode()},
+        {
+            "xl/worksheets/sheet1.xml": sheet_of(rows),
+            "xl/sharedStrings.xml": strings.encode(),
+            "[Content_Types].xml": lambda old: old.replace(
+                b"<Override",
+                b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+                b'spreadsheetml.sharedStrings+xml"/><Override',
+                1,
+            ),
+            "xl/_rels/workbook.xml.rels": lambda old: old.replace(
+                b"</Relationships>",
+                b'<Relationship Id="s" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+                b'sharedStrings" Target="sharedStrings.xml"/></Relationships>',
+            ),
+        },
     )
     structure, warnings = read(path, "xlsx", seconds=60, mib=400)
     assert sum(len(cell) for each in structure.blocks() for row in each.rows for cell in row) <= 5_000_000
@@ -322,7 +350,8 @@ def test_shared_strings_bomb(good: Callable[[str], Path], tmp_path: Path) -> Non
 
 def test_a_repeated_cell_of_an_opendocument_sheet(tmp_path: Path) -> None:
     spaces = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+        for name in ("office", "table", "text")
     )
     cell = '<table:table-cell office:value-type="string" table:number-columns-repeated="16384"><text:p>x</text:p>'
     row = f'<table:table-row table:number-rows-repeated="1048576">{cell}</table:table-cell></table:table-row>'

@@ -49,14 +49,19 @@ def test_text_document(made: Callable[[str], Path], kind: str) -> None:
     structure, answer = read(made(kind), kind)
     (body,) = structure.sections
     assert body.kind == "body"
-    assert [(each.text, each.level) for each in found(structure, "heading")][1:] == [("Results", 1), ("Outlook", 2)]
+    assert [(each.text, each.level) for each in found(structure, "heading")][1:] == [
+        ("Results", 1),
+        ("Outlook", 2),
+    ]
     assert [(each.text, each.level, each.ordered) for each in found(structure, "item")] == [
         ("apples", 0, False),
         ("green apples", 1 if kind == "docx" else 0, False),
         ("first", 0, True),
         ("second", 0, True),
     ]
-    assert "Sales rose by 12 % in spring.\tSee the figures" in [each.text for each in found(structure, "paragraph")]
+    assert "Sales rose by 12 % in spring.\tSee the figures" in [
+        each.text for each in found(structure, "paragraph")
+    ]
     (table,) = found(structure, "table")
     assert table.rows[0] == ["Region", "Q1", "Q2"]
     assert table.rows[1] == ["North", "1|2\n3", ""]
@@ -77,13 +82,18 @@ def test_deck(made: Callable[[str], Path], kind: str) -> None:
     assert [each.title for each in structure.sections] == ["The plan", "Numbers", "Backup"]
     assert [each.hidden for each in structure.sections] == [False, False, True]
     first, second, _ = structure.sections
-    assert [(each.text, each.level) for each in first.blocks if each.kind == "item"] == [("gather", 0), ("carefully", 1)]
+    assert [(each.text, each.level) for each in first.blocks if each.kind == "item"] == [
+        ("gather", 0),
+        ("carefully", 1),
+    ]
     assert first.notes == "Smile here."
     assert [["Year", "Films"], ["2024", "7"]] in [each.rows for each in second.blocks]
     assert "grouped words" in [each.text for each in second.blocks]
     assert "a grey square" in [each.text for each in second.blocks if each.kind == "picture"]
     if kind == "pptx":
-        assert [["Category", "Seats"], ["East", "4"], ["West", "8.5"]] in [each.rows for each in second.blocks]
+        assert [["Category", "Seats"], ["East", "4"], ["West", "8.5"]] in [
+            each.rows for each in second.blocks
+        ]
     assert answer["pages"] == 3
 
 
@@ -157,9 +167,19 @@ def test_tracked_changes_and_text_boxes(made: Callable[[str], Path], tmp_path: P
 @pytest.mark.parametrize(
     ("kind", "part", "plain", "other"),
     [
-        ("docx", "word", "wordprocessingml.document", "application/vnd.ms-word.document.macroEnabled.main+xml"),
+        (
+            "docx",
+            "word",
+            "wordprocessingml.document",
+            "application/vnd.ms-word.document.macroEnabled.main+xml",
+        ),
         ("docx", "word", "wordprocessingml.document", "{}wordprocessingml.template.main+xml"),
-        ("pptx", "ppt", "presentationml.presentation", "application/vnd.ms-powerpoint.presentation.macroEnabled.main+xml"),
+        (
+            "pptx",
+            "ppt",
+            "presentationml.presentation",
+            "application/vnd.ms-powerpoint.presentation.macroEnabled.main+xml",
+        ),
         ("pptx", "ppt", "presentationml.presentation", "{}presentationml.template.main+xml"),
         ("xlsx", "xl", "spreadsheetml.sheet", "application/vnd.ms-excel.sheet.macroEnabled.main+xml"),
     ],

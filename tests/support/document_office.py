@@ -39,7 +39,10 @@ def png(width: int = 8, height: int = 8) -> io.BytesIO:
 
     header = struct.pack(">LLBBBBB", width, height, 8, 0, 0, 0, 0)
     return io.BytesIO(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -59,7 +62,9 @@ def make_docx(path: Path) -> Path:
     first.add_run("12 %").bold = True
     first.add_run(" in spring.\tSee ")
     link = OxmlElement("w:hyperlink")
-    link.set(qn("r:id"), document.part.relate_to("https://example.org/figures", RELATIONSHIP_TYPE.HYPERLINK, True))
+    link.set(
+        qn("r:id"), document.part.relate_to("https://example.org/figures", RELATIONSHIP_TYPE.HYPERLINK, True)
+    )
     run, text = OxmlElement("w:r"), OxmlElement("w:t")
     text.text = "the figures"
     run.append(text)
@@ -73,7 +78,9 @@ def make_docx(path: Path) -> Path:
     ):
         document.add_paragraph(words, style)
     table = document.add_table(3, 3)
-    for row, words in zip(table.rows, (("Region", "Q1", "Q2"), ("North", "1|2", "3"), ("South", "4", "5")), strict=True):
+    for row, words in zip(
+        table.rows, (("Region", "Q1", "Q2"), ("North", "1|2", "3"), ("South", "4", "5")), strict=True
+    ):
         for cell, word in zip(row.cells, words, strict=True):
             cell.text = word
     table.cell(1, 1).merge(table.cell(1, 2))
@@ -174,7 +181,9 @@ def libreoffice(source: Path, kind: str) -> Path:
     return folder / f"{source.stem}.{kind}"
 
 
-def rewritten(source: Path, target: Path, changes: Mapping[str, bytes | Callable[[bytes], bytes] | None]) -> Path:
+def rewritten(
+    source: Path, target: Path, changes: Mapping[str, bytes | Callable[[bytes], bytes] | None]
+) -> Path:
     """A copy in which entries are replaced, changed by a function, added, or (``None``) left out."""
     left = dict(changes)
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
@@ -197,20 +206,17 @@ def entry_bomb(target: Path, entries: int) -> Path:
 
 
 def raw_zip(target: Path, name: bytes, data: bytes, *, claimed: int | None = None, times: int = 1) -> Path:
-    """One deflated entry, written by hand: its size may be a lie, and the directory may list it many times.
-
-    The names in the directory have a number appended where there are several.
-    """
+    """One deflated entry, written by hand: its size may be a lie, and the directory may list it many times."""
     packed = zlib.compress(data, 9)[2:-4]
     fields = (zlib.crc32(data), len(packed), len(data) if claimed is None else claimed)
     local = struct.pack("<4sHHHHHLLLHH", b"PK\x03\x04", 20, 0, 8, 0, 33, *fields, len(name), 0) + name
-    central = b""
-    for _ in range(times):
-        central += struct.pack(
-            "<4sHHHHHHLLLHHHHHLL", b"PK\x01\x02", 20, 20, 0, 8, 0, 33, *fields, len(name), 0, 0, 0, 0, 0, 0
-        )
-        central += name
-    end = struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, times, times, len(central), len(local) + len(packed), 0)
+    entry = struct.pack(
+        "<4sHHHHHHLLLHHHHHLL", b"PK\x01\x02", 20, 20, 0, 8, 0, 33, *fields, len(name), 0, 0, 0, 0, 0, 0
+    )
+    central = (entry + name) * times
+    end = struct.pack(
+        "<4sHHHHLLH", b"PK\x05\x06", 0, 0, times, times, len(central), len(local) + len(packed), 0
+    )
     target.write_bytes(local + packed + central + end)
     return target
 
@@ -226,7 +232,10 @@ def overlapping_zip(target: Path, entries: int, kernel: bytes) -> Path:
     content = kernel
     for name in reversed(names):
         compressed, size, crc = sizes[-1]
-        header = struct.pack("<4sHHHHHLLLHH", b"PK\x03\x04", 20, 0, 8, 0, 33, crc, compressed, size, len(name), 0) + name
+        header = (
+            struct.pack("<4sHHHHHLLLHH", b"PK\x03\x04", 20, 0, 8, 0, 33, crc, compressed, size, len(name), 0)
+            + name
+        )
         quote = struct.pack("<BHH", 0, len(header), 0xFFFF - len(header)) + header
         body, content = header + body, header + content
         if name != names[0]:

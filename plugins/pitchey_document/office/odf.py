@@ -100,7 +100,10 @@ class OdfText:
     """
 
     def __init__(
-        self, content: Content, bulleted: frozenset[tuple[str, int]], titles: frozenset[str | None] = frozenset()
+        self,
+        content: Content,
+        bulleted: frozenset[tuple[str, int]],
+        titles: frozenset[str | None] = frozenset(),
     ) -> None:
         self._content = content
         self._titles = titles
@@ -274,7 +277,9 @@ def _bulleted_lists(*roots: Element | None) -> frozenset[tuple[str, int]]:
 def _titles(root: Element) -> frozenset[str | None]:
     """The built-in style and what is derived from it on the spot."""
     automatic = root.iterfind("{*}automatic-styles/{*}style")
-    derived = {_attribute(each, "name") for each in automatic if _attribute(each, "parent-style-name") == "Title"}
+    derived = {
+        _attribute(each, "name") for each in automatic if _attribute(each, "parent-style-name") == "Title"
+    }
     return frozenset({"Title", *derived})
 
 
