@@ -18,6 +18,9 @@ from pitchey_core import errors, hooks
 from pitchey_core.errors import PitcheyError
 from pitchey_core.hooks import PitcheySpec
 from pitchey_core.settings import Settings
+from pitchey_document.limits import DocumentLimits
+from pitchey_document.payload import DocumentPayload, OutputKind
+from pitchey_document.security import SecurityFacts
 from pitchey_media.builtin import read_presets
 from pitchey_media.payload import MediaPayload
 from pitchey_media.schema import Preset
@@ -109,6 +112,14 @@ def test_every_extra_is_documented() -> None:
 
 def test_every_field_of_the_video_payload_is_documented() -> None:
     assert set(VideoPayload.model_fields) <= code_names(page("video.md"))
+
+
+def test_every_field_and_limit_of_documents_is_documented() -> None:
+    known = code_names(page("document.md"))
+    assert set(DocumentPayload.model_fields) <= known
+    assert set(DocumentLimits.model_fields) <= known
+    assert set(SecurityFacts.model_fields) <= known
+    assert set(get_args(OutputKind)) <= known
 
 
 def test_every_preset_and_every_key_of_one_is_documented() -> None:
