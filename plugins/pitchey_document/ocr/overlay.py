@@ -13,6 +13,7 @@ __all__ = ["PageFrame", "text_operators"]
 
 Point = tuple[float, float]
 _NARROWEST = 0.05
+_GAP = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +63,25 @@ def _line(
     boxes = [_levelled(word, reading, slope) for word in words]
     top, bottom = min(box[1] for box in boxes), max(box[3] for box in boxes)
     height = max(bottom - top, 1.0)
-    base = top + ASCENT * height
 
     def place(x: float, y: float) -> Point:
-        """From the upright, level picture to the page."""
-        x, y = _given(x, y + x * slope, reading)
+        """From the upright picture to the page."""
+        x, y = _given(x, y, reading)
         return frame.at(x / reading.size[0], y / reading.size[1])
 
     for index, (word, (left, _, right, _)) in enumerate(zip(words, boxes, strict=True)):
+        # Words stand on a falling line like steps: of text that is itself aslant, readers make several lines.
+        base = top + ASCENT * height + (left + right) / 2 * slope
         start, along, up = place(left, base), place(left + height, base), place(left, base - height)
         # One unit of the text space is one em.
         matrix = (along[0] - start[0], along[1] - start[1], up[0] - start[0], up[1] - start[1], *start)
+        if index + 1 < len(words):
+            # Without a gap to see, poppler makes one word of two.
+            right = max(left + 1, min(right, boxes[index + 1][0] - _GAP * height))
         stretch = max(_NARROWEST, (right - left) / (height * ADVANCE * len(word.text)))
         yield f"{name} 1 Tf {stretch * 100:.2f} Tz {' '.join(f'{each:.4f}' for each in matrix)} Tm"
-        yield f"<{font.encoded(word.text)}> Tj"
-        if index + 1 < len(words) and (gap := boxes[index + 1][0] - right) > 0:
-            yield f"{gap / (height * ADVANCE) * 100:.2f} Tz <{font.encoded(' ')}> Tj"
+        # PDFium drops text objects of one character: each has its space.
+        yield f"<{font.encoded(word.text + ' ')}> Tj"
 
 
 def _levelled(word: Word, reading: PageReading, slope: float) -> tuple[float, float, float, float]:

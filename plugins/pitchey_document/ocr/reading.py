@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pitchey_core.errors import LimitExceeded, ToolFailed
 from pitchey_document.ocr.engine import Engine
-from pitchey_document.ocr.preparing import Prepared, grey, prepare
+from pitchey_document.ocr.preparing import Examined, Prepared, examine, finish, reduced
+from pitchey_document.ocr.skew import looks_upright
 from pitchey_document.ocr.words import Orientation, PageReading, Word, mean_confidence, text_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ __all__ = ["PageReading", "Word", "read_picture"]
 
 _WORD_LEVEL = "5"
 _SURE = 1.0
+_CONVINCING = 70.0
+"""Mean confidence of text that was surely upright; upside down it stays below 60."""
+_FEW_WORDS = 5
+_ORIENTATION_PIXELS = 1900
+"""Longer side of the picture whose orientation is asked for; at 1300 the engine is often unsure, above it is slower."""
 
 
 def read_picture(
@@ -47,10 +53,27 @@ def read_picture(
     """
     ends = time.monotonic() + timeout
     os.environ.update(engine.environment)
-    with tempfile.TemporaryDirectory(prefix="pitchey-ocr-") as folder:
-        rotation, orientation = _orientation(image, engine, Path(folder), ends)
-        prepared = prepare(image, dpi=dpi, rotation=rotation)
-        words = _recognised(prepared, engine, languages, Path(folder), ends)
+    examined = examine(image, dpi=dpi)
+    with tempfile.TemporaryDirectory(prefix="pitchey-ocr-") as name:
+        folder = Path(name)
+
+        def attempt(rotation: int) -> tuple[Prepared, list[Word]]:
+            prepared = finish(examined, rotation)
+            return prepared, _recognised(prepared, engine, languages, folder, ends)
+
+        rotation = 0
+        orientation: Orientation = "unavailable"
+        # Asking the engine takes as much time as a third of the recognition, and nearly all pages are upright.
+        guessed = not engine.has_orientation or looks_upright(examined.small)
+        if not guessed:
+            rotation, orientation = _orientation(examined, engine, folder, ends)
+        prepared, words = attempt(rotation)
+        if guessed and engine.has_orientation:
+            orientation = "detected"
+            if (mean_confidence(words) or 0.0) < _CONVINCING or len(words) < _FEW_WORDS:
+                rotation, orientation = _orientation(examined, engine, folder, ends)
+                if rotation:
+                    prepared, words = attempt(rotation)
     return PageReading(
         words=words,
         text=text_of(words),
@@ -84,13 +107,9 @@ def _recognised(
     return words
 
 
-def _orientation(image: Image, engine: Engine, folder: Path, ends: float) -> tuple[int, Orientation]:
-    if not engine.has_orientation:
-        return 0, "unavailable"
-    small = grey(image)
-    factor = max(1, round(max(small.size) / 1800))
-    picture = folder / "small.pgm"
-    (small.reduce(factor) if factor > 1 else small).save(picture)
+def _orientation(examined: Examined, engine: Engine, folder: Path, ends: float) -> tuple[int, Orientation]:
+    picture = folder / "orientation.pgm"
+    reduced(examined, _ORIENTATION_PIXELS).save(picture)
     try:
         printed = _tesseract(engine, picture, "osd", "osd", "--psm 0 --dpi 150", ends)
     except ToolFailed:
