@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pitchey_core.errors import InputError, LimitExceeded, PitcheyError, ProcessorError, SlotCrashed
 from pitchey_document.facts import DocumentFacts, OcrFacts, OutlineEntry, PageFacts
 from pitchey_document.markdown import to_markdown
+from pitchey_document.pages.contents import read_content
 from pitchey_document.pages.paragraphs import page_blocks
-from pitchey_document.pages.reading import PageOrder, content_path, picture_path
+from pitchey_document.pages.reading import PageOrder, picture_path
 from pitchey_document.pages.supervising import PageRun
 from pitchey_document.payload import selected_pages
 from pitchey_document.pdf.inspecting import inspect_pdf
@@ -173,7 +173,7 @@ def _report(work: Work, facts: DocumentFacts, records: list[dict[str, Any]], eng
 
 
 def _page_facts(record: dict[str, Any]) -> PageFacts:
-    return PageFacts.model_validate({key: value for key, value in record.items() if key != "words"})
+    return PageFacts.model_validate({key: record[key] for key in record.keys() & PageFacts.model_fields.keys()})
 
 
 def _fitting(pages: list[PageFacts]) -> list[PageFacts]:
@@ -231,8 +231,7 @@ def _write(
 def _content(order: PageOrder, record: dict[str, Any]) -> dict[str, Any]:
     if record["source"] == "failed" or not order.text:
         return {"text": "", "reading": None}
-    content: dict[str, Any] = json.loads(content_path(order.folder, record["number"]).read_bytes())
-    return content
+    return read_content(order.folder, record["content"])
 
 
 def _pages_of_text(order: PageOrder, records: list[dict[str, Any]]) -> Iterator[str]:
@@ -257,7 +256,9 @@ def _readings(order: PageOrder, records: list[dict[str, Any]]) -> dict[int, dict
 def _told_pages(order: PageOrder, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from pitchey_document.ocr.words import PageReading
 
-    told = {record["number"]: dict(record) for record in records}
+    told = {
+        record["number"]: {key: value for key, value in record.items() if key != "content"} for record in records
+    }
     for number, record in _readings(order, records).items():
         reading = PageReading.from_record(record)
         told[number]["recognised"] = {

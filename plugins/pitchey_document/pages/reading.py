@@ -6,7 +6,6 @@ what is told of a page is a small record. So a page that kills the process takes
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pitchey_core.errors import InputError, LimitExceeded, PitcheyError
+from pitchey_document.pages.contents import ContentWriter
 from pitchey_document.pages.judging import Decision, decide, judge, tidy
-from pitchey_document.pages.sources import Page, open_pages
+from pitchey_document.pages.sources import Page, PageSource, open_pages
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from pitchey_document.ocr.words import PageReading
 
-__all__ = ["PICTURE_SUFFIXES", "PageOrder", "content_path", "picture_path", "read_pages"]
+__all__ = ["PICTURE_SUFFIXES", "PageOrder", "picture_path", "read_pages"]
 
 PICTURE_SUFFIXES: Final = {"webp": "webp", "jpeg": "jpg", "png": "png"}
 _SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -72,11 +72,6 @@ class PageOrder:
         return asdict(self)
 
 
-def content_path(folder: str | Path, number: int) -> Path:
-    """Where the text of a page stands, as JSON: ``text``, and of a recognised page ``reading``."""
-    return Path(folder, f"{number:06}.json")
-
-
 def picture_path(folder: str | Path, number: int, format_name: str) -> Path:
     """Where the picture of a page stands."""
     return Path(folder, f"{number:06}.{PICTURE_SUFFIXES[format_name]}")
@@ -86,6 +81,9 @@ def read_pages(
     path: str, numbers: Sequence[int], order: dict[str, Any], seconds: float | None
 ) -> Iterator[Any]:
     """Read pages and yield a record of each, as for :class:`~pitchey_document.facts.PageFacts`.
+
+    A record also has ``words``, their number, and ``content``: where the text of the page (``text``) and what was
+    recognised (``reading``) stand, for :func:`~pitchey_document.pages.contents.read_content`.
 
     Args:
         numbers: From 1.
@@ -98,6 +96,13 @@ def read_pages(
     wanted = PageOrder(**{**order, "languages": tuple(order["languages"])})
     ends = None if seconds is None else time.monotonic() + seconds
     source = open_pages(path, wanted.kind, password=wanted.password, most_pixels=wanted.most_pixels)
+    with ContentWriter(wanted.folder) as contents:
+        yield from _records(source, numbers, wanted, ends, contents)
+
+
+def _records(
+    source: PageSource, numbers: Sequence[int], wanted: PageOrder, ends: float | None, contents: ContentWriter
+) -> Iterator[dict[str, Any]]:
     for number in numbers:
         if ends is not None and time.monotonic() >= ends:
             yield _failed(number, "the job's time was up before this page")
@@ -107,7 +112,7 @@ def read_pages(
         signal.setitimer(signal.ITIMER_REAL, wanted.page_seconds)
         try:
             with source.page(number) as page:
-                record = _read(page, number, wanted)
+                record = _read(page, number, wanted, contents)
         except PitcheyError as error:
             record = _failed(number, error.message)
         except MemoryError:
@@ -123,7 +128,7 @@ def _failed(number: int, words: str) -> dict[str, Any]:
     return {"number": number, "source": "failed", "reason": "it could not be read", "error": words}
 
 
-def _read(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
+def _read(page: Page, number: int, order: PageOrder, contents: ContentWriter) -> dict[str, Any]:
     width, height = page.size
     record: dict[str, Any] = {
         "number": number,
@@ -133,7 +138,7 @@ def _read(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
         "reason": "no text is wanted",
     }
     if order.text:
-        record |= _read_text(page, number, order)
+        record |= _read_text(page, order, contents)
     if order.picture_width is not None:
         _picture(page, order.picture_width).save(
             picture_path(order.folder, number, order.picture_format),
@@ -143,7 +148,7 @@ def _read(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
     return record
 
 
-def _read_text(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
+def _read_text(page: Page, order: PageOrder, contents: ContentWriter) -> dict[str, Any]:
     layer = tidy(page.text())
     decision = decide(order.mode, layer, page)
     text, reading, told = layer, None, {}
@@ -161,14 +166,14 @@ def _read_text(page: Page, number: int, order: PageOrder) -> dict[str, Any]:
         else:
             reading = None
     content = {"text": text, "reading": reading.as_record() if reading is not None else None}
-    content_path(order.folder, number).write_text(json.dumps(content), "utf-8")
     source = "ocr" if reading is not None else "text-layer"
     words = text.split()
     return {
-        "source": source if text.strip() else "none",
+        "source": source if words else "none",
         "reason": decision.reason,
         "characters": sum(map(len, words)),
         "words": len(words),
+        "content": contents.add(content),
         **told,
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import LimitExceeded, PitcheyError, SlotCrashed
 from pitchey_core.process import ProcessLimits
-from pitchey_document.pages.reading import PageOrder, content_path, read_pages
+from pitchey_document.pages.contents import read_content
+from pitchey_document.pages.reading import PageOrder, read_pages
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
@@ -183,8 +183,8 @@ class PageRun:
 
 def _has_content(folder: str, record: dict[str, Any]) -> bool:
     try:
-        json.loads(content_path(folder, record["number"]).read_bytes())
-    except (OSError, ValueError):
+        read_content(folder, record["content"])
+    except (OSError, ValueError, KeyError):
         return False
     return True
 
