@@ -271,19 +271,16 @@ def test_a_relationship_to_nowhere(good: Callable[[str], Path], tmp_path: Path) 
         tmp_path / "nowhere.docx",
         {"word/_rels/document.xml.rels": lambda old: old.replace(b"</Relationships>", relation)},
     )
-    try:
-        structure, _ = read(path, "docx", seconds=10, mib=200)
-    except InputError as error:
-        assert error.remedy
-    else:
-        assert structure.sections[0].blocks
+    assert "NULL" in refused(path).message
 
 
 # -- workbooks ----------------------------------------------------------------------------------------------------
 
 
-def sheet_of(rows: str, dimension: str = "A1:XFD1048576") -> bytes:
-    return f'<worksheet xmlns="{SHEET}"><dimension ref="{dimension}"/><sheetData>{rows}</sheetData></worksheet>'.encode()
+def sheet_of(rows: str) -> bytes:
+    """A worksheet that declares every cell there can be."""
+    declared = '<dimension ref="A1:XFD1048576"/>'
+    return f'<worksheet xmlns="{SHEET}">{declared}<sheetData>{rows}</sheetData></worksheet>'.encode()
 
 
 @pytest.mark.parametrize(
@@ -332,8 +329,8 @@ def test_shared_strings_bomb(good: Callable[[str], Path], tmp_path: Path) -> Non
             "xl/sharedStrings.xml": strings.encode(),
             "[Content_Types].xml": lambda old: old.replace(
                 b"<Override",
-                b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/vnd.openxmlformats-officedocument.'
-                b'spreadsheetml.sharedStrings+xml"/><Override',
+                b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/vnd.openxmlformats-'
+                b'officedocument.spreadsheetml.sharedStrings+xml"/><Override',
                 1,
             ),
             "xl/_rels/workbook.xml.rels": lambda old: old.replace(

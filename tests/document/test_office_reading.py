@@ -241,12 +241,16 @@ def test_dangers_of_a_text_document(made: Callable[[str], Path], tmp_path: Path)
 
 
 def test_dangers_of_an_opendocument_file(made: Callable[[str], Path], tmp_path: Path) -> None:
+    """OpenOffice's own DTD, which only names a file, is no attack."""
+    module = (
+        '<!DOCTYPE script:module PUBLIC "-//OpenOffice.org//DTD OfficeDocument 1.0//EN" "module.dtd">'
+        '<script:module xmlns:script="http://openoffice.org/2000/script" script:name="Module1"/>'
+    )
     path = rewritten(
         made("odt"),
         tmp_path / "danger.odt",
         {
-            "Basic/Standard/Module1.xml": b'<!DOCTYPE script:module PUBLIC "-//OpenOffice.org//DTD OfficeDocument 1.0//EN" '
-            b'"module.dtd"><script:module xmlns:script="http://openoffice.org/2000/script" script:name="Module1"/>',
+            "Basic/Standard/Module1.xml": module.encode(),
             "content.xml": lambda old: old.replace(
                 b"<office:text", b'<office:text xlink:href="http://evil.example/section.odt"', 1
             ),

@@ -5,6 +5,7 @@ The library's own paragraph and run objects are made anew at each access, which 
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ _SEPARATORS: Final = frozenset({"separator", "continuationSeparator", "continuat
 _PRIVATE_USE: Final = range(0xE000, 0xF900)
 
 
-def read_docx(path: str, content: Content) -> None:
+def read_docx(path: str, _archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in the body, text boxes where they are anchored, running headers once, notes and comments.
 
     Raises:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pitchey_core.errors import InputError
+from pitchey_document.office.markup import read_part
 
-__all__ = ["decrypt", "ole_content", "refuse_encrypted"]
+__all__ = ["decrypt", "ole_content", "refuse_encrypted", "refuse_encrypted_odf"]
 
 OleContent = Literal["encrypted", "word", "excel", "powerpoint", "other"]
 
@@ -51,7 +52,7 @@ def refuse_encrypted(path: Path | str) -> None:
     """Raise unless the file can be read as it is.
 
     Raises:
-        InputError: It needs a password, is of an old binary format, or is an encrypted OpenDocument file.
+        InputError: It needs a password, or is of an old binary format.
     """
     path = Path(path)
     content = ole_content(path)
@@ -59,13 +60,17 @@ def refuse_encrypted(path: Path | str) -> None:
         raise InputError(f"{path.name} is protected by a password", remedy="give it: --password '…'")
     if content is not None:
         raise _legacy(path, content)
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("META-INF/manifest.xml") as manifest:
-            encrypted = b"encryption-data" in manifest.read(1024 * 1024)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError):
-        # Whether it is a package at all is asked elsewhere.
-        return
-    if encrypted:
+
+
+def refuse_encrypted_odf(path: Path | str, archive: zipfile.ZipFile) -> None:
+    """The same for an OpenDocument file, whose manifest says what is encrypted in it.
+
+    Raises:
+        InputError: Something is.
+    """
+    path = Path(path)
+    root = read_part(archive, "META-INF/manifest.xml")
+    if root is not None and next(root.iter("{*}encryption-data"), None) is not None:
         raise InputError(
             f"{path.name} is an OpenDocument file with a password, which is not supported",
             remedy="open it and save it without a password",

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Final
 
-from pitchey_document.office.markup import Element, local, read_part, relationships_of
+from pitchey_document.office.markup import Element, local, parse_part, read_part, relationships_of
 from pitchey_document.security import EmbeddedFile, SecurityFacts
 from pitchey_document.structure import Structure
 
@@ -20,6 +20,8 @@ _LONGEST: Final = 200
 _CLICKED: Final = frozenset({"hyperlink", "hlinkClick", "hlinkHover"})
 _MACROS: Final = re.compile(r"vbaProject\.bin$|/macrosheets/|/xl4", re.IGNORECASE)
 _EMBEDDED: Final = re.compile(r"/(embeddings|activeX|package)/[^/]+$", re.IGNORECASE)
+# Most relationships stay inside; a word could only be hidden in another encoding or behind character references.
+_WORTH_PARSING: Final = (b"External", b"acrosheet", b"\0", b"&#")
 _DDE: Final = re.compile(r"\bDDE(AUTO)?\b", re.IGNORECASE)
 _FIELD_PARTS: Final = re.compile(r"word/(document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml")
 _ODF_OBJECT: Final = re.compile(r"(Object|OLE)[^/]*(/content\.xml)?$|ObjectReplacements/")
@@ -33,15 +35,7 @@ def opc_findings(archive: zipfile.ZipFile, structure: Structure) -> SecurityFact
     for entry in archive.infolist():
         name = entry.filename
         if name.endswith(".rels"):
-            root = read_part(archive, name)
-            folder = posixpath.dirname(posixpath.dirname(name))
-            for each in () if root is None else relationships_of(root, folder):
-                if each.external and each.type in _CLICKED:
-                    facts.link(each.target)
-                elif each.external:
-                    facts.template(f"{each.type}: {each.target}")
-                elif each.type == "xlMacrosheet":
-                    facts.macro(each.target)
+            facts.relations(name, archive.read(name))
         elif _MACROS.search(name):
             facts.macro(name)
         elif _EMBEDDED.search(name) and not name.endswith(".xml"):
@@ -138,6 +132,18 @@ class _Findings:
 
     def template(self, words: str) -> None:
         _note(self.security.external_templates, words)
+
+    def relations(self, name: str, data: bytes) -> None:
+        if not any(each in data for each in _WORTH_PARSING):
+            return
+        folder = posixpath.dirname(posixpath.dirname(name))
+        for each in relationships_of(parse_part(data, name), folder):
+            if each.external and each.type in _CLICKED:
+                self.link(each.target)
+            elif each.external:
+                self.template(f"{each.type}: {each.target}")
+            elif each.type == "xlMacrosheet":
+                self.macro(each.target)
 
     def embedded(self, name: str, size: int) -> None:
         if len(self.security.embedded_files) < _MOST:

@@ -36,14 +36,13 @@ _CONTAINERS: Final = frozenset(
 _MOST_REPEATED: Final = 1000
 
 
-def read_odt(path: str, content: Content) -> None:
+def read_odt(path: str, archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in the body of a text document, running headers once, and its notes.
 
     Raises:
         InputError: There is no text document in it.
     """
-    with zipfile.ZipFile(path) as archive:
-        root, styles = _root(archive, path), read_part(archive, "styles.xml")
+    root, styles = _root(archive, path), read_part(archive, "styles.xml")
     text = root.find("{*}body/{*}text")
     if text is None:
         raise InputError(f"{_base(path)} has no text document in it", remedy="save it once more as .odt")
@@ -56,14 +55,13 @@ def read_odt(path: str, content: Content) -> None:
     reader.late()
 
 
-def read_odp(path: str, content: Content) -> None:
+def read_odp(path: str, archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in a section for each slide, with its notes.
 
     Raises:
         InputError: There is no presentation in it.
     """
-    with zipfile.ZipFile(path) as archive:
-        root, styles = _root(archive, path), read_part(archive, "styles.xml")
+    root, styles = _root(archive, path), read_part(archive, "styles.xml")
     slides = root.find("{*}body/{*}presentation")
     if slides is None:
         raise InputError(f"{_base(path)} has no presentation in it", remedy="save it once more as .odp")

@@ -23,7 +23,7 @@ _O: Final = f"{{{_OFFICE}}}"
 _STYLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 
 
-def read_ods(path: str, content: Content) -> None:
+def read_ods(path: str, archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in a section for each sheet with its used range as one table.
 
     Raises:
@@ -32,46 +32,45 @@ def read_ods(path: str, content: Content) -> None:
     hidden: set[str] = set()
     sheet: _Sheet | None = None
     found = False
-    with zipfile.ZipFile(path) as archive:
-        try:
-            part = archive.open("content.xml")
-        except KeyError:
-            raise InputError(
-                f"{path.rpartition('/')[2]} is no OpenDocument file: it has no content.xml",
-                remedy="save it once more",
-            ) from None
-        with part:
-            events: Any = etree.iterparse(
-                part,
-                events=("start", "end"),
-                tag=(f"{_T}table", f"{_T}table-row", f"{_STYLE}style", f"{_O}spreadsheet"),
-                resolve_entities=False,
-                no_network=True,
-                load_dtd=False,
-                huge_tree=False,
-            )
-            for event, element in events:
-                name = local(element.tag)
-                if event == "start":
-                    found = found or name == "spreadsheet"
-                    if name == "table" and sheet is None:
-                        style = element.get(f"{_T}style-name", "")
-                        sheet = _Sheet(content, element.get(f"{_T}name", ""), style in hidden)
-                elif name == "style":
-                    look = element.find(f"{_STYLE}table-properties")
-                    if look is not None and look.get(f"{_T}display") == "false":
-                        hidden.add(element.get(f"{_STYLE}name", ""))
-                elif name == "table-row" and sheet is not None:
-                    sheet.row(element)
-                    element.clear()
-                    while element.getprevious() is not None:
-                        del element.getparent()[0]
-                elif name == "table" and sheet is not None and element.get(f"{_T}name", "") == sheet.title:
-                    sheet.end()
-                    sheet = None
-                    element.clear()
-                if content.full:
-                    return
+    try:
+        part = archive.open("content.xml")
+    except KeyError:
+        raise InputError(
+            f"{path.rpartition('/')[2]} is no OpenDocument file: it has no content.xml",
+            remedy="save it once more",
+        ) from None
+    with part:
+        events: Any = etree.iterparse(
+            part,
+            events=("start", "end"),
+            tag=(f"{_T}table", f"{_T}table-row", f"{_STYLE}style", f"{_O}spreadsheet"),
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+        )
+        for event, element in events:
+            name = local(element.tag)
+            if event == "start":
+                found = found or name == "spreadsheet"
+                if name == "table" and sheet is None:
+                    style = element.get(f"{_T}style-name", "")
+                    sheet = _Sheet(content, element.get(f"{_T}name", ""), style in hidden)
+            elif name == "style":
+                look = element.find(f"{_STYLE}table-properties")
+                if look is not None and look.get(f"{_T}display") == "false":
+                    hidden.add(element.get(f"{_STYLE}name", ""))
+            elif name == "table-row" and sheet is not None:
+                sheet.row(element)
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+            elif name == "table" and sheet is not None and element.get(f"{_T}name", "") == sheet.title:
+                sheet.end()
+                sheet = None
+                element.clear()
+            if content.full:
+                return
     if not found:
         raise InputError(
             f"{path.rpartition('/')[2]} has no spreadsheet in it", remedy="save it once more as .ods"

@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -17,7 +18,7 @@ from typing import IO, Final
 from pitchey_core.errors import InputError, LimitExceeded
 from pitchey_document.office.xmlscan import ExactScan, TagCount, looks_like_xml
 
-__all__ = ["PackageLimits", "check_package"]
+__all__ = ["PackageLimits", "check_package", "checked_package"]
 
 _MIB: Final = 1024**2
 _PIECE: Final = 256 * 1024
@@ -62,7 +63,14 @@ _DEFAULT: Final = PackageLimits()
 
 
 def check_package(path: Path | str, limits: PackageLimits = _DEFAULT) -> None:
-    """Read the whole package once and raise unless a parser may be let loose on it.
+    """Read the whole package once and raise unless a parser may be let loose on it; see :func:`checked_package`."""
+    with checked_package(path, limits):
+        pass
+
+
+@contextmanager
+def checked_package(path: Path | str, limits: PackageLimits = _DEFAULT) -> Iterator[zipfile.ZipFile]:
+    """A package, opened once its whole content was read and found harmless.
 
     Time grows with the inflated size (about 300 MiB/s), memory does not.
 
@@ -75,12 +83,13 @@ def check_package(path: Path | str, limits: PackageLimits = _DEFAULT) -> None:
     with path.open("rb") as file:
         _check_end(file, path.name, limits)
         try:
-            with zipfile.ZipFile(file) as archive:
-                entries = archive.infolist()
-                _check_names(entries, path.name, limits)
-                _check_contents(file, archive, path.name, limits)
+            archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
             raise _damaged(path.name, str(error)) from error
+        with archive:
+            _check_names(archive.infolist(), path.name, limits)
+            _check_contents(file, archive, path.name, limits)
+            yield archive
 
 
 def _check_end(file: IO[bytes], name: str, limits: PackageLimits) -> None:

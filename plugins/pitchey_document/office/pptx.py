@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ _RELATIONSHIPS: Final = (
 )
 
 
-def read_pptx(path: str, content: Content) -> None:
+def read_pptx(path: str, _archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in a section for each slide, in the order of the show; shapes stand in the order of their slide.
 
     Raises:

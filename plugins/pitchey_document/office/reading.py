@@ -10,13 +10,14 @@ from typing import Any, Final, Literal, get_args
 
 from pitchey_core.errors import InputError, LimitExceeded, PitcheyError
 from pitchey_document.office.content import Content, ContentLimits
-from pitchey_document.office.encryption import refuse_encrypted
-from pitchey_document.office.package import PackageLimits, check_package
+from pitchey_document.office.encryption import refuse_encrypted, refuse_encrypted_odf
+from pitchey_document.office.package import PackageLimits, checked_package
 
 __all__ = ["OfficeKind", "read_office"]
 
 OfficeKind = Literal["docx", "pptx", "xlsx", "odt", "odp", "ods"]
 
+_OPEN_DOCUMENT: Final = frozenset({"odt", "odp", "ods"})
 # Each reader brings its own libraries, and a job needs one of them.
 _READERS: Final[dict[str, str]] = {
     "docx": "pitchey_document.office.docx:read_docx",
@@ -48,11 +49,14 @@ def read_office(path: str, kind: str, limits: dict[str, Any] | None = None) -> d
     if kind not in get_args(OfficeKind):
         raise ValueError(f"{kind!r} is no kind of Office file: {', '.join(get_args(OfficeKind))}")
     refuse_encrypted(path)
-    check_package(path, PackageLimits(**_of(PackageLimits, limits or {})))
-    content = Content(ContentLimits(**_of(ContentLimits, limits or {})))
+    package, most = _split(limits or {})
+    content = Content(most)
     try:
-        _reader(kind)(path, content)
-        return _answer(path, kind, content)
+        with checked_package(path, package) as archive:
+            if kind in _OPEN_DOCUMENT:
+                refuse_encrypted_odf(path, archive)
+            _reader(kind)(path, archive, content)
+            return _answer(archive, kind, content)
     except PitcheyError:
         raise
     except RecursionError as error:
@@ -69,17 +73,16 @@ def read_office(path: str, kind: str, limits: dict[str, Any] | None = None) -> d
         ) from error
 
 
-def _answer(path: str, kind: str, content: Content) -> dict[str, Any]:
+def _answer(archive: zipfile.ZipFile, kind: str, content: Content) -> dict[str, Any]:
     from pitchey_document.office.findings import odf_findings, opc_findings
     from pitchey_document.office.properties import odf_properties, opc_properties
 
-    with zipfile.ZipFile(path) as archive:
-        if kind.startswith("o"):
-            content.structure.metadata, pages = odf_properties(archive)
-            security = odf_findings(archive, content.structure)
-        else:
-            content.structure.metadata, pages = opc_properties(archive, kind)
-            security = opc_findings(archive, content.structure)
+    if kind in _OPEN_DOCUMENT:
+        content.structure.metadata, pages = odf_properties(archive)
+        security = odf_findings(archive, content.structure)
+    else:
+        content.structure.metadata, pages = opc_properties(archive, kind)
+        security = opc_findings(archive, content.structure)
     if kind in {"pptx", "odp"} and not content.full:
         pages = len(content.structure.sections)
     return {
@@ -90,12 +93,12 @@ def _answer(path: str, kind: str, content: Content) -> dict[str, Any]:
     }
 
 
-def _reader(kind: str) -> Callable[[str, Content], None]:
+def _reader(kind: str) -> Callable[[str, zipfile.ZipFile, Content], None]:
     from pitchey_core.errors import ExtraMissing
     from pitchey_core.hooks import load_target
 
     try:
-        found: Callable[[str, Content], None] = load_target(_READERS[kind])
+        found: Callable[[str, zipfile.ZipFile, Content], None] = load_target(_READERS[kind])
     except ImportError as error:
         raise ExtraMissing(
             f"reading {kind.upper()} files needs a package that is not installed: {error.name}",
@@ -104,9 +107,11 @@ def _reader(kind: str) -> Callable[[str, Content], None]:
     return found
 
 
-def _of(cls: type[PackageLimits | ContentLimits], limits: dict[str, Any]) -> dict[str, Any]:
-    known = {each.name for kind in (PackageLimits, ContentLimits) for each in fields(kind)}
-    if unknown := set(limits) - known:
+def _split(limits: dict[str, Any]) -> tuple[PackageLimits, ContentLimits]:
+    package, content = ({each.name for each in fields(cls)} for cls in (PackageLimits, ContentLimits))
+    if unknown := set(limits) - package - content:
         raise ValueError(f"no limits of Office files: {', '.join(sorted(unknown))}")
-    mine = {each.name for each in fields(cls)}
-    return {name: value for name, value in limits.items() if name in mine}
+    return (
+        PackageLimits(**{name: value for name, value in limits.items() if name in package}),
+        ContentLimits(**{name: value for name, value in limits.items() if name in content}),
+    )

@@ -26,13 +26,13 @@ _DENSE_CELLS: Final = 4_000_000
 _COPIED_CHARACTERS: Final = 256 * 1024**2
 
 
-def read_xlsx(path: str, content: Content) -> None:
+def read_xlsx(path: str, archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in a section for each sheet with cells, its used range as one table.
 
     Formulas count as the values that the application saved last.
     """
-    parts = _sheet_parts(path)
-    with zipfile.ZipFile(path) as archive, CalamineWorkbook.from_path(path) as workbook:
+    parts = _sheet_parts(archive)
+    with CalamineWorkbook.from_path(path) as workbook:
         strings = longest_string(archive)
         for sheet in workbook.sheets_metadata:
             if content.full:
@@ -105,12 +105,11 @@ def _present_cells(path: str, title: str) -> Iterator[tuple[int, int, str]]:
                     yield cell.row, cell.column, cell_text(cell.value)
 
 
-def _sheet_parts(path: str) -> dict[str, str]:
+def _sheet_parts(archive: zipfile.ZipFile) -> dict[str, str]:
     """The part of each sheet, by name."""
-    with zipfile.ZipFile(path) as archive:
-        main = next((each.target for each in relationships(archive, "") if each.type == "officeDocument"), "")
-        targets = {each.id: each.target for each in relationships(archive, main)}
-        workbook = read_part(archive, main)
+    main = next((each.target for each in relationships(archive, "") if each.type == "officeDocument"), "")
+    targets = {each.id: each.target for each in relationships(archive, main)}
+    workbook = read_part(archive, main)
     sheets = () if workbook is None else workbook.iterfind("{*}sheets/{*}sheet")
     return {
         sheet.get("name", ""): targets.get(next((v for k, v in sheet.items() if k.endswith("}id")), ""), "")

@@ -24,7 +24,7 @@ _UTF16: Final = {
     b"\0<": "utf-16-be",
 }
 _WHITE: Final = b" \t\r\n"
-_STEP: Final = 2048
+_STEP: Final = 4096
 _FINEST: Final = 64
 # OpenOffice writes these into manifests and Basic modules. They only name a file, which no parser here fetches.
 _HARMLESS_DTD: Final = "-//OpenOffice.org//DTD "
@@ -74,7 +74,14 @@ class TagCount:
         # No two-character token may be cut in half.
         self._held = data[-1:] if data[-1:] in {b"<", b"/"} else b""
         data = data[:-1] if self._held else data
-        self._count(data, 0, len(data))
+        # A single byte is found ten times faster than two.
+        declarations = data.count(b"<?") if b"?" in data else 0
+        self._unclear = b"!" in data and b"<!" in data
+        self._close += data.count(b">")
+        self._odd += declarations
+        # They are taken for tags below, and do not go deeper.
+        self._depth -= declarations
+        self._walk(data)
 
     @property
     def settled(self) -> bool:
@@ -95,30 +102,22 @@ class TagCount:
                 remedy="save the document once more",
             )
 
-    def _count(self, data: bytes, begin: int, end: int) -> None:
-        step = _STEP
-        while begin < end:
+    def _walk(self, data: bytes) -> None:
+        begin, end, step = 0, len(data), _STEP
+        while begin < end and not self._unclear:
             stop = min(begin + step, end)
             while stop < end and data[stop - 1] in b"</":
                 stop += 1
-            tags, closing = data.count(b"<", begin, stop), data.count(b"</", begin, stop)
-            odd = data.count(b"<?", begin, stop)
-            if data.count(b"<!", begin, stop):
-                self._unclear = True
-                return
-            opening = tags - closing - odd
-            deeper = opening - data.count(b"/>", begin, stop)
+            closing = data.count(b"</", begin, stop)
+            tags = data.count(b"<", begin, stop)
+            deeper = tags - closing - data.count(b"/>", begin, stop)
             # An empty element is inside its parent too, and one "/>" may end a tag that began before.
-            if self._depth + deeper + 2 > self._limit:
-                if step == _FINEST:
-                    self._unclear = True
-                    return
+            if self._depth + deeper + 2 + self._odd > self._limit:
+                self._unclear = step == _FINEST
                 step = max(step // 4, _FINEST)
                 continue
             self._depth += deeper - closing
             self._open += tags
-            self._close += data.count(b">", begin, stop)
-            self._odd += odd
             begin, step = stop, _STEP
 
 
