@@ -118,9 +118,8 @@ def _make(path: Path) -> Path:
     story: list[Any] = []
     for number in range(PAGES):
         story.append(Paragraph(f"Chapter {number + 1}", title))
-        for _ in range(6):
-            story.append(Paragraph(" ".join(chosen.choice(words) for _ in range(80)) + ".", body))
-        story.append(PageBreak())
+        paragraphs = (" ".join(chosen.choice(words) for _ in range(80)) for _ in range(6))
+        story += [*(Paragraph(f"{each}.", body) for each in paragraphs), PageBreak()]
     SimpleDocTemplate(str(path)).build(story)
     return path
 
