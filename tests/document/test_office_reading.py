@@ -277,6 +277,18 @@ def test_encrypted_ooxml(made: Callable[[str], Path], tmp_path: Path) -> None:
     assert read(plain, "docx")[0] == read(made("docx"), "docx")[0]
 
 
+def test_encrypted_opendocument(made: Callable[[str], Path], tmp_path: Path) -> None:
+    space = 'xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"'
+    manifest = (
+        f'<manifest:manifest {space}><manifest:file-entry manifest:full-path="content.xml">'
+        "<manifest:encryption-data/></manifest:file-entry></manifest:manifest>"
+    )
+    path = rewritten(made("odt"), tmp_path / "locked.odt", {"META-INF/manifest.xml": manifest.encode()})
+    with pytest.raises(InputError, match=r"with a password.*\n.*without a password"):
+        read_office(str(path), "odt")
+
+
+@pytest.mark.slow
 def test_legacy_formats_name_the_way_out(made: Callable[[str], Path]) -> None:
     for kind, old in (("docx", "doc"), ("xlsx", "xls"), ("pptx", "ppt")):
         with pytest.raises(InputError, match=rf"97-2003.*not supported\n.*convert-to {kind}"):
