@@ -7,17 +7,17 @@ Nothing of the child is left after the call.
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
-import traceback
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from typing import Any, TextIO
+from pkgutil import resolve_name
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pitchey_core.errors import PitcheyError, ProcessorError, SlotCrashed, error_from_record
-from pitchey_core.hooks import load_target
-from pitchey_core.process import Completed, ProcessLimits, run
+
+if TYPE_CHECKING:
+    from pitchey_core.process import Completed, ProcessLimits
 
 __all__ = ["MAX_ITEM_BYTES", "call_isolated"]
 
@@ -47,6 +47,10 @@ def call_isolated(
         SlotCrashed: Its process died.
         PitcheyError: What the function raised; other exceptions arrive as ``ProcessorError``.
     """
+    # Here and not above: the other process imports this module, too, and starts nothing itself.
+    from dataclasses import replace
+
+    from pitchey_core.process import run
 
     def take(line: str) -> None:
         message = json.loads(line)
@@ -91,11 +95,13 @@ def _serve() -> None:
     answer_to, sys.stdout = sys.stdout, sys.stderr
     answer: dict[str, Any] = {"value": None, "error": None}
     try:
-        value = load_target(request["target"])(*request["args"])
+        value = resolve_name(request["target"])(*request["args"])
         answer["value"] = _send_items(value, answer_to) if request["items"] else value
     except PitcheyError as error:
         answer["error"] = error.as_record()
     except Exception as error:  # noqa: BLE001 - whatever the function raises is the caller's to see
+        import traceback
+
         traceback.print_exc()
         answer["error"] = ProcessorError(
             f"{request['target']} raised {type(error).__name__}: {error}"
@@ -110,7 +116,7 @@ def _serve() -> None:
 
 def _send_items(items: Generator[Any, None, Any], answer_to: TextIO) -> Any:
     """Send what a generator yields, line by line; returns what it returns."""
-    if not inspect.isgenerator(items):
+    if not isinstance(items, GeneratorType):
         raise TypeError("only a generator has items")
     while True:
         try:

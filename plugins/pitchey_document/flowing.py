@@ -34,7 +34,7 @@ def read_flowing(work: Work, facts: DocumentFacts) -> None:
     with work.timed("parse"):
         parsed = _parse(work, source)
     work.warnings.extend(parsed.told.get("warnings", ()))
-    facts.security = SecurityFacts.model_validate(parsed.told["security"])
+    facts.security = SecurityFacts.from_record(parsed.told["security"])
     if work.kind.encrypted:
         facts.security.encryption = facts.security.encryption or "Office"
     structure = parsed.structure

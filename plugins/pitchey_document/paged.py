@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import InputError, LimitExceeded, PitcheyError, ProcessorError, SlotCrashed
 from pitchey_document.facts import DocumentFacts, OcrFacts, OutlineEntry, PageFacts
+from pitchey_document.isolated import count_pages, picture_to_pdf
 from pitchey_document.markdown import to_markdown
 from pitchey_document.pages.contents import read_content
 from pitchey_document.pages.paragraphs import page_blocks
@@ -43,7 +44,8 @@ def read_pdf(work: Work, facts: DocumentFacts) -> None:
     facts.page_count = int(parts["page_count"])
     facts.metadata = parts.get("metadata", {})
     facts.outline = [OutlineEntry.model_validate(each) for each in parts.get("outline", ())]
-    facts.security = SecurityFacts.model_validate(parts.get("security", {}))
+    if "security" in parts:
+        facts.security = SecurityFacts.from_record(parts["security"])
     if facts.security.signatures and "searchable-pdf" in work.outputs:
         work.warnings.append(
             f"{facts.security.signatures} digital signatures are not valid in the searchable copy; keep the original"
@@ -57,16 +59,9 @@ def read_pictures(work: Work, facts: DocumentFacts) -> None:
         work.warnings.append("a picture has no text layer, and OCR is off: no text (--ocr auto reads it)")
     with work.timed("inspect"):
         facts.page_count = int(
-            work.job.isolate(count_frames, str(work.path), work.kind.name, _most_pixels(work))
+            work.job.isolate(count_pages, str(work.path), work.kind.name, _most_pixels(work))
         )
     _read(work, facts)
-
-
-def count_frames(path: str, kind: str, most_pixels: int) -> int:
-    """Number of frames of a picture. This runs in an isolated process."""
-    from pitchey_document.pages.sources import open_pages
-
-    return len(open_pages(path, kind, password=None, most_pixels=most_pixels))
 
 
 def _inspect(work: Work) -> dict[str, Any]:
@@ -173,7 +168,9 @@ def _report(work: Work, facts: DocumentFacts, records: list[dict[str, Any]], eng
 
 
 def _page_facts(record: dict[str, Any]) -> PageFacts:
-    return PageFacts.model_validate({key: record[key] for key in record.keys() & PageFacts.model_fields.keys()})
+    return PageFacts.model_validate(
+        {key: record[key] for key in record.keys() & PageFacts.model_fields.keys()}
+    )
 
 
 def _fitting(pages: list[PageFacts]) -> list[PageFacts]:
@@ -257,7 +254,8 @@ def _told_pages(order: PageOrder, records: list[dict[str, Any]]) -> list[dict[st
     from pitchey_document.ocr.words import PageReading
 
     told = {
-        record["number"]: {key: value for key, value in record.items() if key != "content"} for record in records
+        record["number"]: {key: value for key, value in record.items() if key != "content"}
+        for record in records
     }
     for number, record in _readings(order, records).items():
         reading = PageReading.from_record(record)
@@ -297,13 +295,6 @@ def _write_pdf(work: Work, readings: dict[str, Any], target: Path) -> None:
         shutil.copyfile(work.path, target)
 
 
-def picture_to_pdf(path: str, readings: dict[str, Any], target: str) -> None:
-    """One picture, or each frame of one, as the pages of a PDF. This runs in an isolated process."""
-    from pitchey_document.ocr.searchable import pictures_to_pdf
-
-    pictures_to_pdf([path], readings, target)
-
-
 def write_pictures(work: Work, records: list[dict[str, Any]], order: PageOrder) -> None:
     """Stage the pictures of pages and the contact sheet, if they are wanted."""
     if not work.outputs.wants_pictures:
@@ -322,7 +313,7 @@ def write_pictures(work: Work, records: list[dict[str, Any]], order: PageOrder) 
 
 def draw_pages(work: Work, pdf: Path) -> None:
     """Draw the pages of a PDF that was made of another document, and stage their pictures."""
-    count = int(work.job.isolate(count_frames, str(pdf), "pdf", 0))
+    count = int(work.job.isolate(count_pages, str(pdf), "pdf", 0))
     order = PageOrder(
         folder=str(work.folder("drawn")),
         kind="pdf",

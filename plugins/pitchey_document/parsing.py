@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.hooks import load_target
 from pitchey_core.process import ProcessLimits
+from pitchey_document.isolated import parse_to_file
 from pitchey_document.kinds import Kind
 from pitchey_document.limits import DocumentLimits
 from pitchey_document.structure import Structure
@@ -15,7 +15,7 @@ from pitchey_document.structure import Structure
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
 
-__all__ = ["Parsed", "parse", "parse_to_file"]
+__all__ = ["Parsed", "parse"]
 
 _OFFICE = "pitchey_document.office.reading:read_office"
 _PLAIN = "pitchey_document.plain:read_plain"
@@ -56,19 +56,3 @@ def parse(job: JobContext, path: Path, kind: Kind, limits: DocumentLimits) -> Pa
         limits=ProcessLimits(wall_seconds=limits.parse_seconds, memory_bytes=job.limits.memory_bytes),
     )
     return Parsed(json.loads(target.read_bytes()), told)
-
-
-def parse_to_file(reader: str, target: str, *args: Any) -> dict[str, Any]:
-    """Call a reader and write what it says to a file: an answer through the pipe may not be that long.
-
-    Args:
-        reader: ``module:function``.
-
-    Returns:
-        What the reader returned, but for ``structure`` and ``text``, which stand in the file.
-    """
-    found: dict[str, Any] = load_target(reader)(*args)
-    content = {key: found.pop(key) for key in ("structure", "text") if key in found}
-    with Path(target).open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-    return found

@@ -52,7 +52,7 @@ def read_plain(path: str, kind: str, most_characters: int) -> dict[str, Any]:
     structure = Structure([section], {"encoding": encoding})
     return {
         "structure": structure.as_record(),
-        "security": SecurityFacts().model_dump(),
+        "security": SecurityFacts().as_record(),
         "warnings": warnings,
         "pages": None,
         "text": text,

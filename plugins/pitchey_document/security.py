@@ -1,13 +1,18 @@
-"""What to be wary of in a document, as data. Nothing of it is executed or fetched."""
+"""What to be wary of in a document, as data. Nothing of it is executed or fetched.
+
+Plain dataclasses: the processes that read documents import nothing that they do not need.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 __all__ = ["EmbeddedFile", "SecurityFacts"]
 
 
-class EmbeddedFile(BaseModel):
+@dataclass(slots=True)
+class EmbeddedFile:
     """A file inside the document.
 
     Attributes:
@@ -19,7 +24,8 @@ class EmbeddedFile(BaseModel):
     bytes: int | None = None
 
 
-class SecurityFacts(BaseModel):
+@dataclass(slots=True)
+class SecurityFacts:
     """Findings; each list holds at most 50 entries of at most 200 characters.
 
     Attributes:
@@ -35,13 +41,22 @@ class SecurityFacts(BaseModel):
         signatures: Number of digital signatures. They are counted, not verified.
     """
 
-    macros: list[str] = Field(default_factory=list)
-    javascript: list[str] = Field(default_factory=list)
-    external_links: list[str] = Field(default_factory=list)
-    external_templates: list[str] = Field(default_factory=list)
-    launch_actions: list[str] = Field(default_factory=list)
-    embedded_files: list[EmbeddedFile] = Field(default_factory=list)
-    hidden_sheets: list[str] = Field(default_factory=list)
+    macros: list[str] = field(default_factory=list)
+    javascript: list[str] = field(default_factory=list)
+    external_links: list[str] = field(default_factory=list)
+    external_templates: list[str] = field(default_factory=list)
+    launch_actions: list[str] = field(default_factory=list)
+    embedded_files: list[EmbeddedFile] = field(default_factory=list)
+    hidden_sheets: list[str] = field(default_factory=list)
     forms: str = "none"
     encryption: str | None = None
     signatures: int = 0
+
+    def as_record(self) -> dict[str, Any]:
+        """As JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        files = [EmbeddedFile(**each) for each in record["embedded_files"]]
+        return cls(**{**record, "embedded_files": files})

@@ -87,7 +87,7 @@ def _answer(archive: zipfile.ZipFile, kind: str, content: Content) -> dict[str, 
         pages = len(content.structure.sections)
     return {
         "structure": content.structure.as_record(),
-        "security": security.model_dump(),
+        "security": security.as_record(),
         "warnings": content.warnings,
         "pages": pages,
     }

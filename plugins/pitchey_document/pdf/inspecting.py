@@ -48,7 +48,7 @@ def inspect_pdf(path: str, password: str | None, seconds: float) -> Iterator[dic
         except (Exception, RecursionError) as error:  # noqa: BLE001 - as above
             yield {"warnings": [f"its {name} cannot be read ({_short(error)})"]}
     security, warnings = findings(reader, ends)
-    yield {"security": security.model_dump(), "warnings": warnings}
+    yield {"security": security.as_record(), "warnings": warnings}
 
 
 def _reader(path: str, password: str | None) -> Any:
