@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
@@ -117,6 +118,8 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 
 
 def measure(bench: Bench) -> None:
+    names = ("lxml", "python-docx", "python-pptx", "python-calamine", "openpyxl")
+    bench.fact("libraries", ", ".join(f"{name} {metadata.version(name)}" for name in names))
     with tempfile.TemporaryDirectory(prefix="pitchey-office-") as folder, ExitStack() as running:
         generated = make_files(Path(folder))
         ours = running.enter_context(converter(sys.executable, OURS))
