@@ -16,6 +16,13 @@ _DARK = 128
 _UNEVEN = 0.85
 _DARK_PAPER = 190
 _PALE = 90
+_PAPER_PIXELS = 900
+"""Longer side of the copy that the paper is estimated on. With the two below, the mean error of the tuning pages with
+creases is 0.26 %; 600 pixels and twice the smoothing leave 2.4 %, since a crease is then seen as lines of text."""
+_CLOSING = 9
+_SMOOTH = 1.5
+_PALEST_INK = 0.7
+_WHITE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +75,15 @@ def divide_background(image: Image) -> Image:
     from PIL import Image as Pictures
     from PIL import ImageFilter
 
-    factor = max(1, round(max(image.size) / 600))
+    factor = max(1, round(max(image.size) / _PAPER_PIXELS))
     small = image.reduce(factor) if factor > 1 else image
-    paper = small.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.MedianFilter(9))
-    paper = paper.filter(ImageFilter.GaussianBlur(9)).resize(image.size, Pictures.Resampling.BILINEAR)
+    # Closing takes out what is dark and narrower than its window, which is text; shadows and folds are wider and stay.
+    paper = small.filter(ImageFilter.MaxFilter(_CLOSING)).filter(ImageFilter.MinFilter(_CLOSING))
+    paper = paper.filter(ImageFilter.GaussianBlur(_SMOOTH)).resize(image.size, Pictures.Resampling.BILINEAR)
     even = np.asarray(image).astype(np.float32)
     even /= np.maximum(np.asarray(paper), 1)
-    black = float(np.percentile(even[::4, ::4], 0.5))
+    # On a page with few words the darkest is hardly ink: stretched without a bound, its grain would turn black.
+    black = min(float(np.percentile(even[::4, ::4], 0.5)), _PALEST_INK)
     even -= black
-    even *= 255.0 / max(0.95 - black, 0.05)
+    even *= 255.0 / (_WHITE - black)
     return Pictures.fromarray(np.clip(even, 0, 255, out=even).astype(np.uint8))

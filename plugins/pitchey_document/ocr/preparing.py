@@ -32,8 +32,8 @@ TARGET_DPI = 200.0
 """What recognition gets to see.
 
 On the tuning pages (scans at 300 dpi with noise and JPEG of quality 60; Liberation and URW fonts) it takes 0.75 of
-the CPU time that 300 dpi takes. The errors do not change at 10 to 12 points (none of either), and fall from 0.36 % to none at
-6 to 8 points, where scaling averages the noise. Hard pages at 150 dpi read as well at 200 as at 300.
+the CPU time that 300 dpi takes. The errors do not change at 10 to 12 points (none of either), and fall from 0.36 % to
+none at 6 to 8 points, where scaling averages the noise. Hard pages at 150 dpi read as well at 200 as at 300.
 """
 _LOW_DPI = 180.0
 _HIGH_DPI = 240.0

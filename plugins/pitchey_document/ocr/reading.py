@@ -52,7 +52,6 @@ def read_picture(
         ToolFailed: The engine ended with an error.
     """
     ends = time.monotonic() + timeout
-    os.environ.update(engine.environment)
     examined = examine(image, dpi=dpi)
     with tempfile.TemporaryDirectory(prefix="pitchey-ocr-") as name:
         folder = Path(name)
@@ -131,6 +130,9 @@ def _tesseract(
     if remaining <= 0:
         raise _too_long()
     pytesseract.tesseract_cmd = engine.path
+    # pytesseract hands its own process's environment on.
+    before = {name: os.environ.get(name) for name in engine.environment}
+    os.environ.update(engine.environment)
     try:
         printed: str = pytesseract.run_and_get_output(
             os.fspath(picture), extension=extension, lang=languages, config=config, timeout=remaining
@@ -146,6 +148,12 @@ def _tesseract(
         if time.monotonic() >= ends:
             raise _too_long() from error
         raise ToolFailed(f"tesseract wrote no result: {error}", tool="tesseract") from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
     return printed
 
 

@@ -19,6 +19,7 @@ _SHARPER = 1.05
 _PRECISION = 0.04
 _STANDING = 0.95
 _ALONG = 5.0
+_CONTRAST = 40
 
 
 def measure_skew(small: Image) -> float:
@@ -107,8 +108,9 @@ def _ink(small: Image) -> Any:
     import numpy as np
 
     grey = np.asarray(small)
-    threshold = (int(np.percentile(grey, 2)) + int(np.percentile(grey, 75))) // 2
-    return grey < threshold
+    # Of a page with one line of text a thousandth is ink.
+    darkest, paper = np.percentile(grey, (0.1, 50))
+    return grey < (darkest + paper) / 2 if paper - darkest > _CONTRAST else np.zeros(grey.shape, bool)
 
 
 def level(image: Image, degrees: float) -> Image:
