@@ -7,7 +7,7 @@ from typing import Any
 
 from pitchey_core.errors import UnknownName
 
-__all__ = ["GIB", "INSTANCE_TYPES", "InstanceType", "Limits", "instance_type"]
+__all__ = ["GIB", "INSTANCE_TYPES", "MIB", "InstanceType", "Limits", "instance_type"]
 
 MIB = 1024**2
 GIB = 1024**3

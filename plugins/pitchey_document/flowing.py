@@ -56,7 +56,9 @@ def _decrypted(work: Work) -> Path:
         return work.path
     from pitchey_document.office.encryption import decrypt
 
-    target = work.job.workdir / f"decrypted.{work.kind.name}"
+    # Under its own name, which messages give.
+    target = work.job.workdir / "decrypted" / work.path.name
+    target.parent.mkdir()
     work.job.isolate(decrypt, str(work.path), work.payload.password, str(target), limits=work.parse_limits)
     return target
 

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pitchey_core.errors import ConfigError, UnknownName
+from pitchey_core.process import ProcessLimits
+from pitchey_core.resources import MIB, Limits
 
-__all__ = ["DocumentLimits"]
+__all__ = ["DocumentLimits", "reader_limits"]
+
+_SLOT_BYTES: Final = 256 * MIB
+"""Left to the job's own process, so that a reader meets its limit before the job meets its."""
+_RESERVED_BYTES: Final = 512 * MIB
+"""Addresses that a reader may reserve beyond the memory it may use. A limit on both stops what grows between two
+samples; Python, numpy and PDFium together reserve 200 MiB."""
+
+
+def reader_limits(limits: Limits, *, readers: int = 1, wall_seconds: float | None) -> ProcessLimits:
+    """Limits of each of some processes that read a document at the same time.
+
+    Args:
+        limits: Of the job.
+        wall_seconds: Of the process.
+    """
+    if limits.memory_bytes is None:
+        return ProcessLimits(wall_seconds=wall_seconds)
+    memory = (limits.memory_bytes - min(_SLOT_BYTES, limits.memory_bytes // 4)) // readers
+    return ProcessLimits(
+        wall_seconds=wall_seconds, memory_bytes=memory, address_space_bytes=memory + _RESERVED_BYTES
+    )
 
 
 class DocumentLimits(BaseModel):

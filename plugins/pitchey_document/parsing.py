@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.process import ProcessLimits
 from pitchey_document.isolated import parse_to_file
 from pitchey_document.kinds import Kind
-from pitchey_document.limits import DocumentLimits
+from pitchey_document.limits import DocumentLimits, reader_limits
 from pitchey_document.structure import Structure
 
 if TYPE_CHECKING:
@@ -53,6 +52,6 @@ def parse(job: JobContext, path: Path, kind: Kind, limits: DocumentLimits) -> Pa
         str(path),
         kind.name,
         last,
-        limits=ProcessLimits(wall_seconds=limits.parse_seconds, memory_bytes=job.limits.memory_bytes),
+        limits=reader_limits(job.limits, wall_seconds=limits.parse_seconds),
     )
     return Parsed(json.loads(target.read_bytes()), told)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pitchey_core.errors import PitcheyError, ToolMissing
 from pitchey_core.process import ProcessLimits
 from pitchey_document.kinds import Kind
-from pitchey_document.limits import DocumentLimits
+from pitchey_document.limits import DocumentLimits, reader_limits
 from pitchey_document.outputs import Outputs
 from pitchey_document.payload import DocumentPayload
 
@@ -58,9 +58,7 @@ class Work:
     @property
     def parse_limits(self) -> ProcessLimits:
         """Of a process that reads the document as a whole."""
-        return ProcessLimits(
-            wall_seconds=self.limits.parse_seconds, memory_bytes=self.job.limits.memory_bytes
-        )
+        return reader_limits(self.job.limits, wall_seconds=self.limits.parse_seconds)
 
     @property
     def wants_text(self) -> bool:

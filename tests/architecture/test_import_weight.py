@@ -10,8 +10,9 @@ import pytest
 from source_tree import plugin_packages
 
 HEAVY = {
-    "PIL", "alembic", "anyio", "av", "ffmpeg", "fsspec", "numpy", "platformdirs", "psutil", "pydantic",
-    "pydantic_settings", "rich", "sqlalchemy", "sqlmodel", "yaml",
+    "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "openpyxl", "platformdirs", "pptx",
+    "psutil", "pydantic", "pydantic_settings", "pypdf", "pypdfium2", "pytesseract", "rich", "sqlalchemy", "sqlmodel",
+    "yaml",
 }  # fmt: skip
 LIGHT = [
     "pitchey_core",
@@ -35,6 +36,11 @@ def _imported_by(code: str) -> set[str]:
 @pytest.mark.parametrize("module", LIGHT)
 def test_importing_it_imports_nothing_heavy(module: str) -> None:
     assert _imported_by(f"import {module}") & HEAVY == set()
+
+
+def test_an_isolated_process_starts_with_nothing_heavy() -> None:
+    code = "import pitchey_core.isolation, pitchey_document.isolated, pitchey_document.pages.reading"
+    assert _imported_by(code) & HEAVY == set()
 
 
 def test_a_registry_of_everything_installed_is_light() -> None:

@@ -1,20 +1,18 @@
-"""PowerPoint decks: python-pptx opens the package, and the parsed slides are walked shape by shape."""
+"""PowerPoint decks: slides, and what belongs to them, are read from the checked package as they come.
+
+python-pptx parses every layout, master and theme and loads every picture first, which costs more than all the rest.
+"""
 
 from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from typing import Any, Final
-
-from pptx.package import Package
-from pptx.parts.chart import ChartPart
-from pptx.parts.presentation import PresentationPart
-from pptx.parts.slide import NotesSlidePart, SlideLayoutPart, SlidePart
+from typing import Final
 
 from pitchey_core.errors import InputError
 from pitchey_document.office.charts import chart_rows
 from pitchey_document.office.content import Content
-from pitchey_document.office.markup import Element, local, parse_part
+from pitchey_document.office.markup import Element, Relationship, local, read_part, relationships
 
 __all__ = ["read_pptx"]
 
@@ -30,37 +28,42 @@ _RELATIONSHIPS: Final = (
 )
 
 
-def read_pptx(path: str, _archive: zipfile.ZipFile, content: Content) -> None:
+_Layouts = dict[str, dict[str, frozenset[int]]]
+
+
+def read_pptx(path: str, archive: zipfile.ZipFile, content: Content) -> None:
     """Fill in a section for each slide, in the order of the show; shapes stand in the order of their slide.
 
     Raises:
         InputError: There is no presentation in it.
     """
-    package = Package.open(path)
-    main = next((part for part in package.iter_parts() if isinstance(part, PresentationPart)), None)
-    if main is None:
+    main = next((each.target for each in relationships(archive, "") if each.type == "officeDocument"), "")
+    root = read_part(archive, main)
+    if root is None or local(root.tag) != "presentation":
         raise InputError(
             f"{path.rpartition('/')[2]} has no presentation in it",
             remedy="save it once more in PowerPoint as .pptx",
         )
-    slides = _targets(main)
-    layouts: dict[str, dict[str, frozenset[int]]] = {}
-    for entry in main.presentation.element.iterfind(".//{*}sldIdLst/{*}sldId"):
-        part = slides.get(_relation(entry, "id"))
+    slides = {each.id: each for each in relationships(archive, main) if each.type == "slide"}
+    layouts: _Layouts = {}
+    for entry in root.iterfind("{*}sldIdLst/{*}sldId"):
+        found = slides.get(_relation(entry, "id"))
+        slide = None if found is None else read_part(archive, found.target)
         if content.full:
             return
-        if isinstance(part, SlidePart):
-            _Slide(part, content, layouts).read()
+        if found is not None and slide is not None:
+            _Slide(archive, found.target, slide, content, layouts).read()
 
 
 class _Slide:
     def __init__(
-        self, part: SlidePart, content: Content, layouts: dict[str, dict[str, frozenset[int]]]
+        self, archive: zipfile.ZipFile, part: str, root: Element, content: Content, layouts: _Layouts
     ) -> None:
-        self._targets = _targets(part)
-        self._root: Element = part.slide.element
+        self._archive = archive
+        self._root = root
         self._content = content
-        self._bare = _without_bullets(self._targets, layouts)
+        self._layouts = layouts
+        self._targets = {each.id: each for each in relationships(archive, part) if not each.external}
 
     def read(self) -> None:
         content = self._content
@@ -71,9 +74,24 @@ class _Slide:
         for shape in shapes:
             if shape is not title and not content.full:
                 self._shape(shape)
-        notes = next((each for each in self._targets.values() if isinstance(each, NotesSlidePart)), None)
+        notes = self._part(self._of_type("notesSlide"))
         if notes is not None:
-            content.notes(_notes(notes.notes_slide.element))
+            content.notes(_notes(notes))
+
+    def _of_type(self, name: str) -> Relationship | None:
+        return next((each for each in self._targets.values() if each.type == name), None)
+
+    def _part(self, target: Relationship | None) -> Element | None:
+        return None if target is None else read_part(self._archive, target.target)
+
+    def _without_bullet(self, index: str) -> frozenset[int]:
+        """Levels at which the slide's layout shows no bullet in a placeholder."""
+        layout = self._of_type("slideLayout")
+        if layout is None:
+            return frozenset()
+        if layout.target not in self._layouts:
+            self._layouts[layout.target] = _without_bullets(self._part(layout))
+        return self._layouts[layout.target].get(index, frozenset())
 
     def _shapes(self, parent: Element) -> Iterator[Element]:
         """Those in groups too."""
@@ -96,10 +114,10 @@ class _Slide:
         elif kind in _FURNITURE:
             self._content.paragraph("\n".join(text for text, *_ in _paragraphs(shape)), role="footer")
         else:
-            bare = self._bare.get(index, frozenset()) if kind in _BULLETED else None
+            bulleted = kind in _BULLETED
             for text, level, bullet in _paragraphs(shape):
                 if bullet is None:
-                    bullet = "none" if bare is None or level in bare else "char"
+                    bullet = "char" if bulleted and level not in self._without_bullet(index) else "none"
                 if bullet == "none" and not level:
                     self._content.paragraph(text)
                 else:
@@ -111,51 +129,36 @@ class _Slide:
                 case "tbl":
                     self._content.table(_rows(child))
                 case "chart":
-                    part = self._targets.get(_relation(child, "id"))
-                    if isinstance(part, ChartPart):
-                        title, rows = chart_rows(part.chart.element)
+                    chart = self._part(self._targets.get(_relation(child, "id")))
+                    if chart is not None:
+                        title, rows = chart_rows(chart)
                         self._content.paragraph(title)
                         self._content.table(rows)
                 case "relIds":
-                    self._diagram(self._targets.get(_relation(child, "dm")))
+                    self._diagram(self._part(self._targets.get(_relation(child, "dm"))))
 
-    def _diagram(self, part: Any) -> None:
+    def _diagram(self, root: Element | None) -> None:
         """The words of a SmartArt, without its arrows."""
-        if part is not None:
-            root = parse_part(part.blob, str(part.partname))
-            for point in root.iterfind(".//{*}pt"):
-                for text, *_ in _paragraphs(point):
-                    self._content.item(text, depth=0, ordered=False)
-
-
-def _targets(part: Any) -> dict[str, Any]:
-    """Parts by relationship id."""
-    return {key: each.target_part for key, each in part.rels.items() if not each.is_external}
+        for point in () if root is None else root.iterfind(".//{*}pt"):
+            for text, *_ in _paragraphs(point):
+                self._content.item(text, depth=0, ordered=False)
 
 
 def _relation(element: Element, name: str) -> str:
     return next((value for space in _RELATIONSHIPS if (value := element.get(space + name))), "")
 
 
-def _without_bullets(
-    targets: dict[str, Any], layouts: dict[str, dict[str, frozenset[int]]]
-) -> dict[str, frozenset[int]]:
-    """Levels at which the slide's layout shows no bullet, by placeholder."""
-    layout = next((each for each in targets.values() if isinstance(each, SlideLayoutPart)), None)
-    if layout is None:
-        return {}
-    key = str(layout.partname)
-    if key not in layouts:
-        layouts[key] = {
-            _placeholder(shape)[1]: frozenset(
-                int(local(level.tag)[3:4]) - 1
-                for style in shape.iterfind("{*}txBody/{*}lstStyle")
-                for level in style.iterchildren("*")
-                if local(level.tag)[3:4].isdigit() and next(level.iterchildren("{*}buNone"), None) is not None
-            )
-            for shape in layout.slide_layout.element.iterfind(".//{*}sp")
-        }
-    return layouts[key]
+def _without_bullets(layout: Element | None) -> dict[str, frozenset[int]]:
+    """Levels at which a layout shows no bullet, by placeholder."""
+    return {
+        _placeholder(shape)[1]: frozenset(
+            int(local(level.tag)[3:4]) - 1
+            for style in shape.iterfind("{*}txBody/{*}lstStyle")
+            for level in style.iterchildren("*")
+            if local(level.tag)[3:4].isdigit() and next(level.iterchildren("{*}buNone"), None) is not None
+        )
+        for shape in (() if layout is None else layout.iterfind("{*}cSld/{*}spTree//{*}sp"))
+    }
 
 
 def _placeholder(shape: Element) -> tuple[str | None, str]:

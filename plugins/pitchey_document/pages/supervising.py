@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import LimitExceeded, PitcheyError, SlotCrashed
-from pitchey_core.process import ProcessLimits
+from pitchey_document.limits import reader_limits
 from pitchey_document.pages.contents import read_content
 from pitchey_document.pages.reading import PageOrder, read_pages
 
@@ -131,7 +131,6 @@ class PageRun:
     def _read_in_process(
         self, numbers: Sequence[int], take: Callable[[dict[str, Any]], None], readers: int
     ) -> None:
-        limits = self.job.limits
         seconds = self._seconds_left()
         self.job.isolate(
             read_pages,
@@ -139,10 +138,11 @@ class PageRun:
             list(numbers),
             self.order.as_record(),
             seconds,
-            limits=ProcessLimits(
+            limits=reader_limits(
+                self.job.limits,
+                readers=readers,
                 # A little more than the readers give themselves.
                 wall_seconds=None if seconds is None else seconds + self.order.page_seconds,
-                memory_bytes=None if limits.memory_bytes is None else limits.memory_bytes // readers,
             ),
             on_item=take,
         )

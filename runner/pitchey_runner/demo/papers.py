@@ -38,7 +38,7 @@ _LINE: Final = 52
 
 
 def make_papers(folder: Path) -> dict[str, Path]:
-    """Put ``deck`` and ``script`` into ``folder``; without the packages of ``pitchey[document]`` there are none."""
+    """Put ``deck`` and ``script`` into ``folder``; without python-pptx and Pillow there are none."""
     try:
         return {
             "deck": _made(folder / "deck.pptx", _deck),
