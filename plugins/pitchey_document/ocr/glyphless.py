@@ -17,14 +17,15 @@ ADVANCE = 0.5
 ASCENT = 0.8
 """Height above the base line, as a part of the font size; the rest is below."""
 
-# TrueType with two empty glyphs, 1000 units per em, advance 500; made with fontTools' FontBuilder.
+# TrueType, 1000 units per em, advance 500, made with fontTools' FontBuilder. Its one glyph is two points at opposite
+# corners of its box: nothing to paint, but an extent, which PDFium takes for that of the character.
 _FILE = zlib.decompress(
     base64.b64decode(
-        "eNqFUbtKxEAUPTOJr0W0kS1lEAvBF4guFoKyYi2snc06rjGBTbJhH7B2W1r6IRY2/oGFhYV/oIKFH7B2QjwziY91UQ/cm3vO3Nx7"
-        "JoEAUEAPDtT+weraHnavALFA9agW6QSTaJFfkK/74dkpLMSdSYGnT6rFnUfWl4xSQMGZEyusnxnzQdTuir7tP2caDRs1nb9/Y3ik"
-        "uwn3SvJxchXryFucXb4mvyc/TBqtNs8JuWTOYbwy3h42jqvTW69wnBf8Djs5W0ei0k0W/S9lAMIq8pPL4Wmiz68wAhf/Y2D6NmHd"
-        "q8yDo3D7o199c5btNreeYRb26ZoOZtdylaZZTp+G7gHbV8p1Qb8fbiTGyDjRnaBS4H/NaokpFMuhjusVz++EuokyQmjEqKMCDz46"
-        "ljdzV3/gHathO5s="
+        "eNqFkT1LA0EQht+9vUSNxjSawkK2sFBEJSIhhSAkWguxs9ElngnkLgn5gNiJlaW1v8HCxn9gEdA/IVhoKZz1+e59SIygAzM3z9zs"
+        "7Lu7EAAyuISEOjza2j5A5R4Qq6ye1jzdwRx65BvyTt29OBdXT2vkZ/JSw9FnerZSYn5HLzZYSOXFJvNX+krD6w+FzwzimiHttmsa"
+        "2ZAfDXt62EEKafI0WbW056wvbzyQ38jHnXavT100a9/8h9FK/3i/zZ3kdj8hpembsKAkfKmYSFhxiWukCqgzVuOHk8ZNhBULdrzG"
+        "+jVWCp+3kGLH//Zj+h4tVK8iDdQ2muhXibLvvc2pFxhF+LVNB6MdsgqCKAYvYztlo5Xx6YWZsFgQBeGPkkuyUYz7Bc+RqLQwReJO"
+        "9gwrGb53lFuYR77s6laz6tQHru6iDBcaLTRRhYM6BiF3Y7V/2BfEF0WT"
     )
 )
 _MOST_CHARACTERS = 0xFFFF

@@ -73,13 +73,15 @@ def _line(
         # Words stand on a falling line like steps: of text that is itself aslant, readers make several lines.
         base = top + ASCENT * height + (left + right) / 2 * slope
         start, along, up = place(left, base), place(left + height, base), place(left, base - height)
-        # One unit of the text space is one em.
-        matrix = (along[0] - start[0], along[1] - start[1], up[0] - start[0], up[1] - start[1], *start)
+        size = math.dist(start, up)
+        # PDFium tells heights by the size of the font, not by that of the matrix.
+        turn = ((along[0] - start[0]) / size, (along[1] - start[1]) / size)
+        matrix = (*turn, (up[0] - start[0]) / size, (up[1] - start[1]) / size, *start)
         if index + 1 < len(words):
             # Without a gap to see, poppler makes one word of two.
             right = max(left + 1, min(right, boxes[index + 1][0] - _GAP * height))
         stretch = max(_NARROWEST, (right - left) / (height * ADVANCE * len(word.text)))
-        yield f"{name} 1 Tf {stretch * 100:.2f} Tz {' '.join(f'{each:.4f}' for each in matrix)} Tm"
+        yield f"{name} {size:.4f} Tf {stretch * 100:.2f} Tz {' '.join(f'{each:.4f}' for each in matrix)} Tm"
         # PDFium drops text objects of one character: each has its space.
         yield f"<{font.encoded(word.text + ' ')}> Tj"
 

@@ -16,7 +16,7 @@ from pitchey_document.ocr.overlay import PageFrame, text_operators
 from pitchey_document.ocr.words import PageReading
 
 if TYPE_CHECKING:
-    from pypdf import PageObject, PdfWriter
+    from pypdf import PageObject, PdfReader, PdfWriter
     from pypdf.generic import IndirectObject
 
 __all__ = ["add_text_layer", "pictures_to_pdf"]
@@ -49,26 +49,57 @@ def add_text_layer(source: str, readings: Readings, target: str, password: str |
 
     data = Path(source).read_bytes()
     try:
-        reader = PdfReader(BytesIO(data), password=password)
-        encrypted = reader.is_encrypted
-        signed = _is_signed(reader)
-        written = None if encrypted else _appended(data, readings)
+        reader = _opened(data, password)
+        encrypted = reader is not None and reader.is_encrypted
+        written = _appended(data, readings) if reader is not None and not encrypted else None
+        rewritten = written is None
         if written is None:
-            if signed:
+            if reader is not None and _is_signed(reader):
                 raise InputError(
                     f"{Path(source).name!r} is signed, and a text layer cannot be appended to it; rewriting it would"
                     " break the signature",
                     remedy="leave out the output searchable-pdf; the outputs text and hocr say what was read",
                 )
-            written = _rewritten(reader, readings, password if encrypted else None)
-    except PyPdfError as error:
+            sound = reader or PdfReader(BytesIO(_rebuilt(data, password)), password=password)
+            written = _rewritten(sound, readings, password if encrypted else None)
+    except (PyPdfError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        # pypdf raises all of these on damaged files.
         raise InputError(f"{Path(source).name!r} cannot be written as a searchable PDF: {error}") from error
     Path(target).write_bytes(written)
     return {
         "pages": len(readings),
-        "rewritten": not written.startswith(data[:1024]) or encrypted,
+        "rewritten": rewritten,
         "encryption": "none" if not encrypted else "kept" if password else "removed",
     }
+
+
+def _opened(data: bytes, password: str | None) -> PdfReader | None:
+    """The file as pypdf sees it; ``None`` if that finds no pages in it."""
+    from pypdf import PdfReader
+    from pypdf.errors import PdfReadError, PdfStreamError
+
+    try:
+        reader = PdfReader(BytesIO(data), password=password)
+        return reader if len(reader.pages) else None
+    except (PdfReadError, PdfStreamError):
+        return None
+
+
+def _rebuilt(data: bytes, password: str | None) -> bytes:
+    """The file as PDFium writes it, which reads some files that pypdf cannot.
+
+    Raises:
+        InputError: It cannot be read either.
+    """
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data, password=password)
+        out = BytesIO()
+        document.save(out)
+    except pypdfium2.PdfiumError as error:
+        raise InputError(f"the PDF is damaged beyond repair: {error}") from error
+    return out.getvalue()
 
 
 def _is_signed(reader: Any) -> bool:
