@@ -17,6 +17,8 @@ from pitchey_runner.store.interface import JobRecord
 __all__ = ["write_report"]
 
 _MOST_CHARACTERS: Final = 1500
+_STREAM_COLUMNS: Final = ("kind", "codec", "action", "to", "reason")
+_PAGE_COLUMNS: Final = ("number", "source", "confidence", "reason")
 _STYLE: Final = (Path(__file__).parent / "report.css").read_text("utf-8")
 
 
@@ -63,7 +65,8 @@ def _card(folder: Path, record: JobRecord) -> str:
     facts: Mapping[str, Any] = result.get("facts") or {}
     parts += [
         _numbers(record, result),
-        _streams(facts.get("streams") or []),
+        _table(facts.get("streams") or [], _STREAM_COLUMNS),
+        _table(facts.get("pages") or [], _PAGE_COLUMNS),
         *(_preset(each) for each in facts.get("presets") or ()),
         _text(artifacts),
         *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
@@ -135,14 +138,13 @@ def _summary(file: Mapping[str, Any] | None) -> str:
 def _preset(facts: Mapping[str, Any]) -> str:
     """One preset of a job that made several outputs."""
     words = f"<h3>{escape(str(facts['preset']))} <span class={facts['status']}>{facts['status']}</span></h3>"
-    return words + _streams(facts.get("streams") or [])
+    return words + _table(facts.get("streams") or [], _STREAM_COLUMNS)
 
 
-def _streams(streams: Sequence[Mapping[str, Any]]) -> str:
-    if not streams:
+def _table(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    if not records:
         return ""
-    columns = ("kind", "codec", "action", "to", "reason")
-    rows = (_row([str(each.get(key, "")) for key in columns]) for each in streams)
+    rows = (_row([str(each.get(key, "")) for key in columns]) for each in records)
     return f"<table><tr>{''.join(f'<th>{key}</th>' for key in columns)}</tr>{''.join(rows)}</table>"
 
 
