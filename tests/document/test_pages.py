@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from document_samples import SENTENCES, Documents
 from PIL import Image
 from pypdf import PdfReader
+from reportlab.pdfgen import canvas
 from video_jobs import JobBench
 
 from pitchey_core.errors import InputError
@@ -148,6 +150,25 @@ def test_previews_are_pictures_of_the_pages_with_a_sheet_of_all(
     ):
         assert scan.convert("L").getextrema()[0] < 100
         assert blank.convert("L").getextrema()[0] > 250
+
+
+@pytest.mark.parametrize("size", [(20, 14000), (14000, 20), (3, 3)])
+@pytest.mark.parametrize("preview_format", ["webp", "jpeg"])
+def test_pages_of_odd_sizes_have_pictures(
+    bench: JobBench, documents: Documents, size: tuple[int, int], preview_format: str
+) -> None:
+    def make(path: Path) -> None:
+        drawing = canvas.Canvas(str(path), pagesize=size)
+        drawing.rect(0, 0, size[0] / 2, size[1] / 2, fill=1)
+        drawing.showPage()
+        drawing.save()
+
+    source = documents.made(f"odd-{size[0]}-{size[1]}.pdf", make)
+    done = bench.run(source, preview_width=800, preview_format=preview_format)
+    suffix = {"webp": "webp", "jpeg": "jpg"}[preview_format]
+    with Image.open(done.files[f"{source.stem}-page-001.{suffix}"]) as picture:
+        assert picture.width <= 800
+        assert picture.height <= 16383
 
 
 def test_markdown_json_and_hocr(bench: JobBench, documents: Documents) -> None:

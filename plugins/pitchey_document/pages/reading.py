@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pitchey_core.errors import InputError, LimitExceeded, PitcheyError
+from pitchey_core.errors import InputError, PitcheyError
 from pitchey_document.pages.contents import ContentWriter
 from pitchey_document.pages.judging import Decision, decide, judge, tidy
 from pitchey_document.pages.sources import Page, PageSource, open_pages
@@ -37,6 +37,8 @@ _LOWEST_DPI: Final = 150.0
 _HIGHEST_DPI: Final = 300.0
 """Recognition gains nothing above it: see the OCR benchmark."""
 _BLANK_CONTRAST: Final = 24
+_TALLEST: Final = 16383
+"""Pixels of a side that WebP takes; the tape of a till would be drawn taller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +226,8 @@ def _better(layer: str, reading: PageReading | None, decision: Decision) -> Deci
 def _picture(page: Page, width: int) -> Image.Image:
     from PIL import Image
 
-    points, _ = page.size
-    dpi = 72.0 * width / max(points, 1.0)
-    picture = page.draw(dpi, colour=True)
-    if picture.width > width:
-        height = max(1, round(picture.height * width / picture.width))
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if picture.width * picture.height > _LARGEST_PICTURE:
-        raise LimitExceeded("the picture of the page would be too tall", limit="pixels")
+    across, down = page.size
+    picture = page.draw(72.0 * min(width / max(across, 1.0), _TALLEST / max(down, 1.0)), colour=True)
+    # A page is drawn a pixel larger where its size is no whole number; a picture as large as it is.
+    picture.thumbnail((width, _TALLEST), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return picture
-
-
-_LARGEST_PICTURE: Final = 16383 * 4096
-"""WebP takes at most 16,383 pixels a side, and a page picture at most 4,096 across."""
