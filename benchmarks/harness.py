@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -172,7 +173,8 @@ class Comparison:
             "" if self.goal is None else f"{'<=' if self.goal.most else '>='} {self._shown(self.goal.figure)}"
         )
         met = {None: "", True: "yes", False: "NO"}[self.met]
-        ratio = statistics.median(ours / peer for ours, peer in zip(self.ours, self.peer, strict=True))
+        pairs = zip(self.ours, self.peer, strict=True)
+        ratio = statistics.median(ours / peer if peer else math.inf for ours, peer in pairs)
         shown = f"{ratio:.3g}x" if self.by == "ours" else self._shown(self.value)
         return (
             f"{self.name} | {self.against}",

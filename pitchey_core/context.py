@@ -303,6 +303,7 @@ class JobContext:
             cancelled=self._cancelled,
             on_item=on_item,
             on_completed=self._count,
+            temporary=self.workdir,
         )
 
     def _count(self, completed: Completed) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pitchey_core.errors import PitcheyError, ProcessorError, SlotCrashed, error_from_record
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pitchey_core.process import Completed, ProcessLimits
 
 __all__ = ["MAX_ITEM_BYTES", "call_isolated"]
@@ -35,12 +37,14 @@ def call_isolated(
     cancelled: Callable[[], bool] | None = None,
     on_item: Callable[[Any], None] | None = None,
     on_completed: Callable[[Completed], None] | None = None,
+    temporary: Path | None = None,
 ) -> Any:
     """Call ``"module:function"`` with JSON arguments; see :meth:`pitchey_core.context.JobContext.isolate`.
 
     Args:
         on_item: Takes each item that a generator yields, as it comes; what it raises ends the call.
         on_completed: Takes what the process used, if it ended by itself.
+        temporary: Folder for its temporary files, which a process that is killed cannot remove itself.
 
     Raises:
         LimitExceeded: It ran too long or grew too large.
@@ -61,6 +65,7 @@ def call_isolated(
         [sys.executable, "-I", "-m", __name__],
         tool="isolated call",
         stdin=json.dumps({"target": target, "args": list(args), "items": on_item is not None}).encode(),
+        env={} if temporary is None else {"TMPDIR": str(temporary)},
         on_stdout=take if on_item is not None else None,
         # Of a generator only the last line is wanted at the end.
         limits=replace(limits, network=False, stdout_bytes=None if on_item else _MAX_ANSWER_BYTES),

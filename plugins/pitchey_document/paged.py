@@ -46,10 +46,6 @@ def read_pdf(work: Work, facts: DocumentFacts) -> None:
     facts.outline = [OutlineEntry.model_validate(each) for each in parts.get("outline", ())]
     if "security" in parts:
         facts.security = SecurityFacts.from_record(parts["security"])
-    if facts.security.signatures and "searchable-pdf" in work.outputs:
-        work.warnings.append(
-            f"{facts.security.signatures} digital signatures are not valid in the searchable copy; keep the original"
-        )
     _read(work, facts)
 
 
@@ -221,7 +217,7 @@ def _write(
         )
         shown = f"tesseract {engine.version}" if engine else "none"
         write_hocr(readings, outputs.path("hocr"), title=work.name, engine=shown)
-    _write_pdfs(work, order, records)
+    _write_pdfs(work, facts, order, records)
     write_pictures(work, records, order)
 
 
@@ -267,7 +263,7 @@ def _told_pages(order: PageOrder, records: list[dict[str, Any]]) -> list[dict[st
     return list(told.values())
 
 
-def _write_pdfs(work: Work, order: PageOrder, records: list[dict[str, Any]]) -> None:
+def _write_pdfs(work: Work, facts: DocumentFacts, order: PageOrder, records: list[dict[str, Any]]) -> None:
     """Write the PDF outputs that are wanted; one that fails does not lose the others."""
     recognised = {str(number): reading for number, reading in _readings(order, records).items()}
     wanted: dict[OutputKind, dict[str, Any]] = {"pdf": {}, "searchable-pdf": recognised}
@@ -275,22 +271,32 @@ def _write_pdfs(work: Work, order: PageOrder, records: list[dict[str, Any]]) -> 
         if kind not in work.outputs:
             continue
         try:
-            _write_pdf(work, readings, work.outputs.path(kind))
+            _write_pdf(work, readings, work.outputs.path(kind), signed=facts.security.signatures > 0)
         except (InputError, LimitExceeded, SlotCrashed, ProcessorError) as error:
             work.outputs.give_up(kind)
             work.failures.append(InputError(f"the {kind} could not be made: {error.message}"))
 
 
-def _write_pdf(work: Work, readings: dict[str, Any], target: Path) -> None:
+def _write_pdf(work: Work, readings: dict[str, Any], target: Path, *, signed: bool) -> None:
     limits = work.parse_limits
     if work.kind.family != "pdf":
         work.job.isolate(picture_to_pdf, str(work.path), readings, str(target), limits=limits)
     elif readings:
         from pitchey_document.ocr.searchable import add_text_layer
 
-        work.job.isolate(
+        done = work.job.isolate(
             add_text_layer, str(work.path), readings, str(target), work.payload.password, limits=limits
         )
+        if done["rewritten"]:
+            work.warnings.append("the searchable copy is a new file: the original was encrypted or damaged")
+        elif signed:
+            work.warnings.append(
+                "the signatures in the searchable copy cover the original, not the text that was added"
+            )
+        if done["encryption"] == "removed":
+            work.warnings.append(
+                "the searchable copy is not encrypted; the original opens without a password, too"
+            )
     else:
         shutil.copyfile(work.path, target)
 

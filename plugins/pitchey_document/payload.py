@@ -49,7 +49,7 @@ class DocumentPayload(Payload):
         None,
         ge=70,
         le=600,
-        description="Resolution at which pages are recognised; default: the scan's own, at most 300",
+        description="Resolution at which pages are recognised; default: the scan's own, at most 200",
     )
     password: str | None = Field(None, max_length=500, description="Password of an encrypted document")
     preview_width: int = Field(1024, ge=16, le=4096, description="Width of the page pictures in pixels")

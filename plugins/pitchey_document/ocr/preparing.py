@@ -35,8 +35,8 @@ On the tuning pages (scans at 300 dpi with noise and JPEG of quality 60; Liberat
 the CPU time that 300 dpi takes. The errors do not change at 10 to 12 points (none of either), and fall from 0.36 % to
 none at 6 to 8 points, where scaling averages the noise. Hard pages at 150 dpi read as well at 200 as at 300.
 """
-_LOW_DPI = 180.0
-_HIGH_DPI = 240.0
+_NEAR = (0.9, 1.2)
+"""Shares of the wanted resolution between which scaling would only cost."""
 _LEAST_DPI = 30.0
 _SMALL_PIXELS = 1300
 _WORTH_LEVELLING = 0.3
@@ -115,18 +115,19 @@ def prepare(image: Image, *, dpi: float | None) -> Prepared:
     return finish(examine(image, dpi=dpi))
 
 
-def finish(examined: Examined, rotation: int = 0) -> Prepared:
+def finish(examined: Examined, rotation: int = 0, target_dpi: float = TARGET_DPI) -> Prepared:
     """Make an examined picture fit for recognition.
 
     Args:
         rotation: Degrees clockwise, a multiple of 90, by which it has to be turned first.
+        target_dpi: Resolution that recognition shall see.
     """
     from PIL import Image as Pictures
     from PIL import ImageFilter
 
     source, light = examined.source, examined.light
     size = source.size
-    scale = _scale(examined.dpi, size)
+    scale = _scale(examined.dpi, target_dpi, size)
     if scale < 1.0:
         source = _scaled(source, scale)
     if light.uneven:
@@ -178,8 +179,8 @@ def _reduced(image: Image, pixels: int) -> Image:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _scale(dpi: float, size: tuple[int, int]) -> float:
-    if _LOW_DPI <= dpi <= _HIGH_DPI:
+def _scale(dpi: float, target_dpi: float, size: tuple[int, int]) -> float:
+    if _NEAR[0] <= dpi / target_dpi <= _NEAR[1]:
         return 1.0
     most = (_MAX_PIXELS / (size[0] * size[1])) ** 0.5
-    return float(min(TARGET_DPI / dpi, 4.0, most))
+    return float(min(target_dpi / dpi, 4.0, most))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pitchey_core.errors import LimitExceeded, ToolFailed
 from pitchey_document.ocr.engine import Engine
-from pitchey_document.ocr.preparing import Examined, Prepared, examine, finish, reduced
+from pitchey_document.ocr.preparing import TARGET_DPI, Examined, Prepared, examine, finish, reduced
 from pitchey_document.ocr.skew import looks_upright
 from pitchey_document.ocr.words import Orientation, PageReading, Word, mean_confidence, text_of
 
@@ -37,6 +37,7 @@ def read_picture(
     dpi: float | None,
     languages: Sequence[str],
     timeout: float,
+    target_dpi: float = TARGET_DPI,
 ) -> PageReading:
     """Recognise the text of one page.
 
@@ -46,6 +47,7 @@ def read_picture(
         dpi: Resolution of the picture; ``None`` where it is not known.
         languages: Tesseract's codes, as :meth:`Engine.check` returns them.
         timeout: Seconds for everything.
+        target_dpi: Resolution that recognition shall see; the picture is scaled to it.
 
     Raises:
         LimitExceeded: ``limit`` is ``wall``: recognition took longer than ``timeout``.
@@ -57,7 +59,7 @@ def read_picture(
         folder = Path(name)
 
         def attempt(rotation: int) -> tuple[Prepared, list[Word]]:
-            prepared = finish(examined, rotation)
+            prepared = finish(examined, rotation, target_dpi)
             return prepared, _recognised(prepared, engine, languages, folder, ends)
 
         rotation = 0

@@ -32,10 +32,7 @@ _SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"quality": 85},
     "png": {"compress_level": 3},
 }
-_DEFAULT_DPI: Final = 300.0
 _LOWEST_DPI: Final = 150.0
-_HIGHEST_DPI: Final = 300.0
-"""Recognition gains nothing above it: see the OCR benchmark."""
 _BLANK_CONTRAST: Final = 24
 _TALLEST: Final = 16383
 """Pixels of a side that WebP takes; the tape of a till would be drawn taller."""
@@ -188,13 +185,14 @@ def _recognise(page: Page, order: PageOrder) -> tuple[PageReading | None, float]
         LimitExceeded: It takes too long.
     """
     from pitchey_document.ocr.engine import Engine
+    from pitchey_document.ocr.preparing import TARGET_DPI
     from pitchey_document.ocr.reading import read_picture
 
     if order.engine is None:
         raise InputError("the page needs OCR, and there is no engine")
     _, scanned_dpi = page.pictured()
-    dpi = order.dpi or min(max(scanned_dpi or _DEFAULT_DPI, _LOWEST_DPI), _HIGHEST_DPI)
-    dpi = page.drawable_dpi(dpi)
+    # A scan is drawn with its own pixels, up to what recognition wants to see.
+    dpi = page.drawable_dpi(order.dpi or min(max(scanned_dpi or TARGET_DPI, _LOWEST_DPI), TARGET_DPI))
     picture = page.draw(dpi, colour=False)
     darkest, lightest = cast("tuple[int, int]", picture.getextrema())
     if lightest - darkest < _BLANK_CONTRAST:
@@ -207,6 +205,7 @@ def _recognise(page: Page, order: PageOrder) -> tuple[PageReading | None, float]
         languages=order.languages,
         # Before the alarm, so that the page fails with words.
         timeout=order.page_seconds * 0.9,
+        target_dpi=order.dpi or TARGET_DPI,
     )
     return reading, dpi
 
