@@ -21,6 +21,10 @@ __all__ = ["Metric", "Reference", "best_metric", "similarity"]
 
 Metric = Literal["vmaf", "ssim"]
 
+# Since version 7 ffmpeg converts between colour spaces to bring two inputs together. A file that names its matrix and
+# one that leaves it to players to guess hold the same numbers, and only those are compared.
+_NO_TAGS: Final = "setparams=range=unknown:color_primaries=unknown:color_trc=unknown:colorspace=unknown"
+
 _SCORES: Final = {
     "vmaf": re.compile(r"VMAF score: ([0-9.]+)"),
     "ssim": re.compile(r"SSIM .*All:([0-9.]+)"),
@@ -75,9 +79,9 @@ def similarity(
         "vmaf": f"libvmaf=n_threads={job.threads}:n_subsample={every}",
         "ssim": "ssim",
     }[metric]
-    same_clock = "settb=AVTB,setpts=PTS-STARTPTS"
+    alike = f"settb=AVTB,setpts=PTS-STARTPTS,{_NO_TAGS}"
     graph = (
-        f"[0:v:0]{same_clock}[a];[1:{reference.stream}]{lead}{chain}{same_clock}[b];"
+        f"[0:v:0]{alike}[a];[1:{reference.stream}]{lead}{chain}{alike}[b];"
         f"[a][b]{compare}:shortest=1:repeatlast=0"
     )
     if metric == "ssim":
