@@ -13,7 +13,7 @@ from media_samples import Samples, ffmpeg
 from PIL import Image
 from video_jobs import JobBench
 
-from pitchey_core.errors import InputError, OutputExists, PartialFailure, ToolFailed, UnknownName
+from pitchey_core.errors import InputError, OutputExists, PartialFailure, ToolFailed, UnknownName, UsageError
 from pitchey_core.storage import to_url
 
 Make = Callable[..., Any]
@@ -125,6 +125,30 @@ def test_one_failing_preset_does_not_lose_the_others(bench: JobBench, samples: S
     names = [artifact.name for artifact in job.stage.seal().artifacts]
     assert names == ["silent-web-optimized.mp4", "thumbnails/silent-001.jpg"]
     job.discard()
+
+
+CLASHING = {
+    "case": ('[tall]\nextends = "web-optimized"\n[Tall]\nextends = "mobile-optimized"', ("tall", "Tall"), {}),
+    "folder": ('[x]\nextends = "web-optimized"\n["x.mp4"]\nextends = "hls-ladder"', ("x", "x.mp4"), {}),
+    "picture": (
+        '[poster]\nextends = "waveform"\n[film]\nextends = "web-optimized"\nthumbnails.format = "png"',
+        ("poster", "film"),
+        {"generate_thumbnails": True, "poster": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CLASHING)
+def test_presets_that_would_write_the_same_file_are_refused_before_anything_is_read(
+    make: Make, tmp_path: Path, kind: str
+) -> None:
+    tables, names, fields = CLASHING[kind]
+    (tmp_path / "own.toml").write_text(tables)
+    own = to_url(tmp_path / "own.toml", tmp_path)
+    with pytest.raises(UsageError, match="would both write 'nothing-here-") as caught:
+        make(tmp_path / "nothing-here.mp4", *names, preset_file=own, **fields)
+    assert all(f"preset {name!r}" in caught.value.message for name in names if name != "film")
+    assert "another name" in str(caught.value.remedy)
 
 
 def test_when_the_run_fails_each_output_is_made_alone(

@@ -86,6 +86,13 @@ class PresetOutput(ABC):
         self.making = making
         self.facts = PresetFacts(preset=name, status="completed")
         self._paths: dict[str, Path] = {}
+        for each, media_type in self.names(name, preset, making.stem).items():
+            self.reserve(each, media_type)
+
+    @classmethod
+    @abstractmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        """The artifacts that a preset makes of every input, with their media types; a ladder adds its renditions."""
 
     @abstractmethod
     def prepare(self) -> None:

@@ -63,11 +63,14 @@ class HlsOutput(PresetOutput):
 
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
-        self._folder = f"{making.stem}-{name}"
-        self._master = f"{self._folder}/master.m3u8"
-        self.reserve(self._master, PLAYLIST_TYPE)
+        (self._master,) = self.artifacts
+        self._folder = self._master.partition("/")[0]
         self._pictures: list[_Track] = []
         self._sounds: list[_Track] = []
+
+    @classmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}/master.m3u8": PLAYLIST_TYPE}
 
     def prepare(self) -> None:
         info = self.making.work.info
@@ -78,8 +81,9 @@ class HlsOutput(PresetOutput):
                 remedy="use a preset for sound, such as audio-podcast",
             )
         assert self.preset.hls is not None
-        for size, rung in pruned(main, self.preset.hls.rungs):
-            label = f"{min(size)}p"
+        rungs = pruned(main, self.preset.hls.rungs)
+        labels = unique([f"{min(size)}p" for size, _ in rungs], separator="-")
+        for label, (_, rung) in zip(labels, rungs, strict=True):
             self._pictures.append(self._track(label, main, self._rung(rung), "video/mp4"))
         if self.preset.audio.codec == "none":
             return
@@ -277,12 +281,12 @@ def _title(stream: StreamInfo) -> str:
     return "".join(ch for ch in name if ch.isprintable() and ch != '"').strip() or "audio"
 
 
-def unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str], separator: str = " ") -> list[str]:
     """Names that all differ, as members of one group must."""
     found: list[str] = []
     for name in names:
         number, candidate = 2, name
         while candidate in found:
-            candidate, number = f"{name} {number}", number + 1
+            candidate, number = f"{name}{separator}{number}", number + 1
         found.append(candidate)
     return found

@@ -33,10 +33,12 @@ class WaveformOutput(PresetOutput):
 
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
-        self._picture, self._peaks = (f"{making.stem}-{name}.{kind}" for kind in ("png", "json"))
-        self.reserve(self._picture, "image/png")
-        self.reserve(self._peaks, "application/json")
+        self._picture, self._peaks = self.artifacts
         self._stream: StreamInfo | None = None
+
+    @classmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}.png": "image/png", f"{stem}-{name}.json": "application/json"}
 
     def prepare(self) -> None:
         work = self.making.work
