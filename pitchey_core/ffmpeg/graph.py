@@ -95,7 +95,7 @@ def build_arguments(
         taps: Further outputs.
         start, duration: The part of the input to read, in seconds.
     """
-    cut = cut_of(info.demuxer, start, duration)
+    cut = cut_of(info, start, duration)
     source = ffmpeg.input(_INPUT, **input_options(info.demuxer, threads=threads, pixels=pixels), **cut.input)
     pictures = draw_pictures(source, targets, [tap.step for tap in taps])
     sounds = draw_sounds(source, targets, [tap.step for tap in taps])
@@ -128,14 +128,12 @@ def build_arguments(
 
 
 def _cut_off(stream: Any, tap: Tap, cut: Cut) -> Any:
-    """What lies before the part to keep, where that is read too: a tap counts its times from the first picture."""
+    """Without what lies before the part to keep, where that is read too: a tap counts its times from the part."""
     if not cut.lead:
         return stream
-    trim, reset = ("trim", "setpts") if tap.step.source.kind == "video" else ("atrim", "asetpts")
-    part = {"start": f"{cut.lead:.6f}"}
-    if "t" in cut.output:
-        part["duration"] = cut.output["t"]
-    return stream.filter(trim, **part).filter(reset, "PTS-STARTPTS")
+    for each in cut.drawn() if tap.step.source.kind == "video" else cut.before():
+        stream = stream.filter(each.name, **dict(each.options))
+    return stream
 
 
 def _in_order(words: Sequence[str]) -> list[str]:

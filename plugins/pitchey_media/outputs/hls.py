@@ -69,7 +69,7 @@ class HlsOutput(PresetOutput):
         self._sounds: list[_Track] = []
 
     @classmethod
-    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+    def names(cls, name: str, _preset: Preset, stem: str) -> dict[str, str]:
         return {f"{stem}-{name}/master.m3u8": PLAYLIST_TYPE}
 
     def prepare(self) -> None:
