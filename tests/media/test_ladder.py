@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,30 @@ def test_rungs_are_pruned_to_the_source(source: StreamInfo, sizes: list[tuple[in
 def test_sound_alone_makes_no_ladder(make: Make, samples: Samples) -> None:
     with pytest.raises(InputError, match="a ladder is made of one"):
         make(samples.sound_only(), "hls-ladder")
+
+
+@pytest.mark.parametrize(
+    ("family", "why"),
+    [
+        ("videotoolbox", "key frames to the times asked for"),
+        ("qsv", "constant quality below a highest bit rate"),
+    ],
+)
+def test_hardware_that_cannot_hold_a_ladder_is_left_alone(
+    make: Make, samples: Samples, monkeypatch: pytest.MonkeyPatch, family: str, why: str
+) -> None:
+    import pitchey_core.ffmpeg.hardware as module
+
+    real = module.build_of
+    tried = []
+    monkeypatch.setattr(
+        module,
+        "build_of",
+        lambda path: replace(real(path), encoders=real(path).encoders | {f"h264_{family}"}),
+    )
+    monkeypatch.setattr(module, "_trial", lambda *found: tried.append(found))
+    done = make(samples.plain(), "hls-ladder", hardware=family)
+    picture = done.facts.presets[0].outputs[0]
+    assert picture.encoder.name == "libx264"
+    assert why in picture.encoder.fallback_reason
+    assert tried == []

@@ -174,6 +174,7 @@ class HlsOutput(PresetOutput):
                     f"the segments of {name} are not those of {self._pictures[0].name}",
                     tool="ffmpeg",
                     returncode=0,
+                    remedy="use hardware=off" if self.making.payload.hardware != "off" else None,
                 )
 
     def _playlist(self, pictures: Sequence[Rendered]) -> str:
