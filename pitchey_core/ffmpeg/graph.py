@@ -33,14 +33,14 @@ _MPEG_CLOCK = "1/90000"
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Another output, drawn from a picture or a sound on its way: a sprite sheet, an animation, a waveform.
+    """Another output: drawn from a picture or a sound on its way, such as a sprite sheet, or subtitles as they are.
 
     Attributes:
         name: What messages and results call it.
         path: Where to write it.
         step: The stream that it is drawn from; a picture comes with this step's filters, or from any rendition that
             is at least as large.
-        draw: Takes the ffmpeg-python stream and returns the one to write.
+        draw: Takes the ffmpeg-python stream and returns the one to write; subtitles go through no filter.
         options: Of the output.
     """
 
@@ -112,6 +112,10 @@ def build_arguments(
     for number, tap in enumerate(taps, len(targets)):
         mark = f"{_OUTPUT}{number}"
         names[mark] = file_argument(tap.path)
+        if tap.step.source.kind == "subtitle":
+            text = source[str(tap.step.source.index)]
+            outputs.append(ffmpeg.output(text, mark, **cut.output, **tap.options))
+            continue
         drawn = sounds.get((number, tap.step.source.index)) or pictures[number]
         outputs.append(ffmpeg.output(tap.draw(_cut_off(drawn, tap, cut)), mark, **tap.options))
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]

@@ -121,7 +121,12 @@ class MediaProcessor(PlanningProcessor[MediaPayload, MediaFacts]):
                     plan = making.work.plan(rendition.wanted)
                     plans.append((plan, making.work.encoder(plan, payload.hardware)))
                     steps += _lines(rendition.name, plan)
-                steps += [PlanStep(subject=tap.name, action="draw") for tap in output.taps()]
+                steps += [
+                    PlanStep(
+                        subject=tap.name, action="encode" if tap.step.source.kind == "subtitle" else "draw"
+                    )
+                    for tap in output.taps()
+                ]
             except _OWN_FAULTS as error:
                 steps.append(PlanStep(subject=name, action="fail", reason=str(error)))
         expected = estimate(job, making.work.info, [_as_file(*each) for each in plans]) if plans else None

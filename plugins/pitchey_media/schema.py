@@ -211,7 +211,7 @@ class Preset(_Table):
     Attributes:
         output: ``file``: one media file; ``hls``: a ladder; ``animation``; ``waveform``.
         container: Of a media file; also one for sound alone: ``m4a``, ``mp3``, ``opus``, ``flac``, ``wav``.
-        subtitles: Keep those that the container can hold.
+        subtitles: Keep those that the container can hold; a ladder carries text as WebVTT.
         may_grow: Keep an output that is larger than the source; else it is encoded again at the source's bit rate.
     """
 

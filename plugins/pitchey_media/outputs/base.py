@@ -141,11 +141,15 @@ class PresetOutput(ABC):
     def artifacts(self) -> list[str]:
         return list(self._paths)
 
+    def give_up(self, name: str) -> None:
+        """Release an artifact, written or not."""
+        self.making.job.stage.drop(name)
+        del self._paths[name]
+
     def fail(self, error: PitcheyError) -> None:
         """Give up the preset with everything that it has written; the others go on."""
-        for name in self._paths:
-            self.making.job.stage.drop(name)
-        self._paths.clear()
+        for name in self.artifacts:
+            self.give_up(name)
         self.facts = self.facts.model_copy(
             update={"status": "failed", "error": error.as_record(), "artifacts": [], "outputs": []}
         )
