@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from pitchey_core.errors import InputError, ToolFailed
+from pitchey_core.ffmpeg.encoders import CHANNELS
 from pitchey_core.ffmpeg.filters import output_size
 from pitchey_core.ffmpeg.formats import Container
 from pitchey_core.ffmpeg.graph import Tap
 from pitchey_core.ffmpeg.media import StreamInfo
-from pitchey_core.ffmpeg.steps import StreamReport, Wanted
+from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
 from pitchey_core.ffmpeg.transcode import Rendered, Renders, Rendition
 from pitchey_media.outputs.base import Making, PresetOutput
 from pitchey_media.outputs.playlists import (
@@ -146,7 +147,7 @@ class HlsOutput(PresetOutput):
             playlist.write_text(exact(playlist.read_text("utf-8"), track.rendition.path), "utf-8")
         self._check_alignment()
         self._finish_subtitles(renders)
-        self.path(self._master).write_text(self._playlist(pictures), "utf-8")
+        self.path(self._master).write_text(self._playlist(pictures, sounds), "utf-8")
         reports = {report.index: report for report in (*pictures[0].plan.reports, *self._texts)}
         for rendered in sounds:
             step = rendered.plan.audio[0]
@@ -205,11 +206,11 @@ class HlsOutput(PresetOutput):
                     remedy="use hardware=off" if self.making.payload.hardware != "off" else None,
                 )
 
-    def _playlist(self, pictures: Sequence[Rendered]) -> str:
+    def _playlist(self, pictures: Sequence[Rendered], heard: Sequence[Rendered]) -> str:
         """The master playlist (RFC 8216). Bit rates are measured, not those that were asked for."""
         lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
         sounds = [self._segments(track) for track in self._sounds]
-        lines += self._media_tags()
+        lines += self._media_tags([each.plan.audio[0] for each in heard])
         loudest = max((peak_rate(each) for each in sounds), default=0)
         average = max((mean_rate(each) for each in sounds), default=0)
         for track, rendered in zip(self._pictures, pictures, strict=True):
@@ -229,12 +230,15 @@ class HlsOutput(PresetOutput):
             lines.append(f"{track.name}.m3u8")
         return "\n".join(lines) + "\n"
 
-    def _media_tags(self) -> list[str]:
+    def _media_tags(self, steps: Sequence[Step]) -> list[str]:
+        """The lines of the sounds, whose steps are given, and of the subtitles."""
         lines = []
         default = next((n for n, track in enumerate(self._sounds) if track.stream.default), 0)
         names = unique([title_of(track.stream, "audio") for track in self._sounds])
         for number, (track, name) in enumerate(zip(self._sounds, names, strict=True)):
             chosen = {"DEFAULT": "YES" if number == default else "NO", "AUTOSELECT": "YES"}
+            if (channels := channels_of(steps[number])) is not None:
+                chosen["CHANNELS"] = f'"{channels}"'
             lines.append(media_tag("AUDIO", "audio", name, track.stream, f"{track.name}.m3u8", chosen))
         streams = [track.step.source for track in self._subtitles]
         # A group has one default at most; sound always has one, subtitles only if their file says so.
@@ -260,3 +264,10 @@ def pruned(main: StreamInfo, rungs: Sequence[Rung]) -> list[tuple[tuple[int, int
         # A later rung of the same size has the smaller box, so it fits better.
         found[output_size(main.video, box_of(rung.size))] = rung
     return sorted(found.items(), key=lambda each: -each[0][0] * each[0][1])
+
+
+def channels_of(step: Step) -> int | None:
+    """Channels of a track as it is written."""
+    if step.action == "encode" and step.layout is not None:
+        return CHANNELS[step.layout]
+    return step.source.audio.channels if step.source.audio is not None else None
