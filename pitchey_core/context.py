@@ -70,7 +70,6 @@ class JobContext:
         self.options: Mapping[str, Any] = order.options
         self.log = log or logging.getLogger(f"pitchey.job.{order.spec.name}")
         self.bytes_in = 0
-        self.children_cpu_us = 0
         self.children_peak_bytes = 0
         self._order = order
         self._registry = registry
@@ -267,7 +266,6 @@ class JobContext:
             cancelled=self._cancelled,
             **{"cwd": self.workdir, **options},
         )
-        self.children_cpu_us += int(completed.cpu_seconds * 1e6)
         self.children_peak_bytes = max(self.children_peak_bytes, completed.peak_memory_bytes)
         return completed
 
