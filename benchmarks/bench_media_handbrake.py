@@ -33,6 +33,7 @@ AT_ITS_BEST = ("--encoder-profile", "high", "--encoder-level", "auto", "--no-com
 SLOPE = 0.7
 """Points of VMAF that a step of the quality makes, about."""
 RATE = 25
+REPEATS = 2
 SCORED_EVERY = 3
 
 
@@ -136,7 +137,7 @@ def _even(work: Workbench) -> Path:
     path = work.root / "Big-Buck-Bunny.mp4"
     filters = ("-vf", f"fps={RATE},setpts=N/{RATE}/TB")
     encoding = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "14", "-c:a", "aac", "-ac", "2")
-    work.bare("-v", "error", "-i", str(work.clip), *filters, *encoding, str(path))
+    work.bare("-v", "error", "-i", str(work.footage(REPEATS)), *filters, *encoding, str(path))
     return path
 
 

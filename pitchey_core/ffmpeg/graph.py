@@ -226,7 +226,8 @@ def _video_options(info: MediaInfo, target: Target, step: Step, threads: int) ->
     video = step.source.video
     rate = (video.fps if video is not None else None) or _USUAL_RATE
     rate = min(rate, plan.wanted.max_fps or rate)
-    options["g:v:0"] = str(max(1, round(rate * (plan.wanted.key_seconds or _KEY_SECONDS))))
+    apart = plan.wanted.key_seconds or plan.wanted.max_key_seconds or _KEY_SECONDS
+    options["g:v:0"] = str(max(1, round(rate * apart)))
     if plan.wanted.key_seconds is not None:
         # By time and not by count, so that they are the same in every rendition, at a variable rate, too.
         options["force_key_frames:v:0"] = f"expr:gte(t,n_forced*{plan.wanted.key_seconds:g})"

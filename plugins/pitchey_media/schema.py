@@ -94,6 +94,8 @@ class VideoSettings(_Table):
         max_fps: Frames a second at most.
         profile: H.264 profile.
         key_seconds: A key frame exactly this often.
+        max_key_seconds: A key frame at least this often; others come at cuts. More of them make seeking faster and
+            files larger.
         copy_fitting: Copy what fits already; ``false`` always encodes.
     """
 
@@ -107,6 +109,7 @@ class VideoSettings(_Table):
     max_fps: float | None = Field(None, gt=0, le=480)
     profile: Literal["baseline", "main", "high"] | None = None
     key_seconds: float | None = Field(None, ge=0.1, le=60)
+    max_key_seconds: float = Field(5.0, ge=0.1, le=60)
     copy_fitting: bool = True
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from media_checks import info_of, picture_of, streams_of, video_of
 from media_samples import Samples, ffmpeg
@@ -244,6 +245,26 @@ def test_a_part_of_the_input(make: Make, samples: Samples) -> None:
     done = make(samples.colours(10), "web-optimized", "hls-ladder", start=3, duration=4)
     for name in ("colours-10-web-optimized.mp4", "colours-10-hls-ladder/180p.mp4"):
         assert info_of(done.files[name]).duration_seconds == pytest.approx(4, abs=0.1)
+
+
+def test_key_frames_are_as_far_apart_as_the_preset_says(make: Make, samples: Samples) -> None:
+    def keys(**video: Any) -> list[float]:
+        name = f"keys-{len(video)}"
+        done = make(
+            samples.silent(),
+            "web-optimized",
+            overrides={"video": {"copy_fitting": False, **video}},
+            output_name=name,
+        )
+        with av.open(str(done.files[f"{name}-web-optimized.mp4"])) as media:
+            stream = media.streams.video[0]
+            return [
+                float((p.pts or 0) * p.time_base) for p in media.demux(stream) if p.is_keyframe and p.size
+            ]
+
+    # The sample has no cuts.
+    assert keys() == [0]
+    assert keys(max_key_seconds=0.4) == pytest.approx([0, 0.4, 0.8, 1.2, 1.6], abs=0.01)
 
 
 def test_what_would_grow_is_encoded_again(make: Make, samples: Samples) -> None:

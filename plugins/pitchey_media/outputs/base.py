@@ -67,6 +67,7 @@ class Making:
             subtitles=subtitles,
             max_bitrate=video.max_bitrate,
             key_seconds=video.key_seconds,
+            max_key_seconds=video.max_key_seconds,
             profile=video.profile,
             max_channels=audio.channels,
             sample_rate=audio.sample_rate,
