@@ -79,6 +79,19 @@ def test_a_part_that_begins_before_the_picture_keeps_its_sound(
     assert min(peaks["data"][1:-2:2]) > 0
 
 
+def test_a_picture_that_begins_in_the_part_is_shown_for_the_rest_of_it(
+    samples: Samples, tmp_path: Path
+) -> None:
+    source = tmp_path / "long.mkv"
+    late = ("-itsoffset", "1", "-f", "lavfi", "-i", "testsrc2=s=320x180:d=6")
+    ffmpeg(*late, "-f", "lavfi", "-i", "sine=d=7", "-c:v", "libx264", "-c:a", "aac", source)
+    done = JobBench(tmp_path).run(source, start=0.2, duration=3, speed="ultrafast", codec="h264")
+    picture, sound = info_of(done.video).streams
+    assert picture.start_seconds == pytest.approx(0.8, abs=0.1)
+    assert picture.duration_seconds == pytest.approx(2.2, abs=0.1)
+    assert sound.duration_seconds == pytest.approx(3, abs=0.1)
+
+
 @pytest.mark.parametrize("processor", ["media", "video"])
 def test_a_part_ends_for_all_streams_at_the_same_time(
     bench: JobBench, samples: Samples, tmp_path: Path, processor: str
