@@ -124,7 +124,9 @@ def _around(work: Workbench, clip: Path, peer: Peer, vmaf: float) -> tuple[tuple
         quality = (
             quality + step if quality + step not in found else (max(above) + 1 if above else min(below) - 1)
         )
-        expect(1 <= quality <= 51, f"no value gives VMAF {vmaf}")
+        expect(
+            1 <= quality <= 51, f"{peer.title} never has VMAF {vmaf}: do its pictures and the clip's line up?"
+        )
 
 
 def _version(program: str) -> str:
