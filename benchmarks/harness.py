@@ -204,11 +204,16 @@ def _figure(value: float, unit: Unit) -> str:
 
 
 class Bench:
-    """One run of one benchmark."""
+    """One run of one benchmark.
 
-    def __init__(self, title: str, count: int) -> None:
+    Attributes:
+        footage: Files to measure with besides its own.
+    """
+
+    def __init__(self, title: str, count: int, footage: Sequence[Path] = ()) -> None:
         self.title = title
         self.count = count
+        self.footage = footage
         self.comparisons: list[Comparison] = []
         self.notes: list[str] = []
         self.facts = _host_facts()
@@ -259,6 +264,13 @@ class Bench:
         return "\n".join([f"{self.title} ({rounds})", *facts, "", *lines, "", *self.notes]).rstrip()
 
 
+def _file(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return path
+
+
 def run_benchmark(
     title: str, measure: Callable[[Bench], None], arguments: Sequence[str] | None = None
 ) -> None:
@@ -268,10 +280,14 @@ def run_benchmark(
         "--rounds", type=int, default=5, metavar="N", help="how often to measure  [default: 5]"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--footage", type=_file, action="append", default=[], metavar="FILE",
+        help="footage to measure with besides its own, where it measures with any; repeat the option",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    bench = Bench(title, options.rounds)
+    bench = Bench(title, options.rounds, options.footage)
     try:
         measure(bench)
     except WrongResultError as error:

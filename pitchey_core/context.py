@@ -70,7 +70,6 @@ class JobContext:
         self.options: Mapping[str, Any] = order.options
         self.log = log or logging.getLogger(f"pitchey.job.{order.spec.name}")
         self.bytes_in = 0
-        self.children_cpu_us = 0
         self.children_peak_bytes = 0
         self._order = order
         self._registry = registry
@@ -307,8 +306,7 @@ class JobContext:
         )
 
     def _count(self, completed: Completed) -> None:
-        """Put what a child process has used on the job's bill."""
-        self.children_cpu_us += int(completed.cpu_seconds * 1e6)
+        """Note how much memory a child process had; its CPU time the kernel counts."""
         self.children_peak_bytes = max(self.children_peak_bytes, completed.peak_memory_bytes)
 
 

@@ -33,14 +33,14 @@ _MPEG_CLOCK = "1/90000"
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Another output, drawn from a picture or a sound on its way: a sprite sheet, an animation, a waveform.
+    """Another output: drawn from a picture or a sound on its way, such as a sprite sheet, or subtitles as they are.
 
     Attributes:
         name: What messages and results call it.
         path: Where to write it.
         step: The stream that it is drawn from; a picture comes with this step's filters, or from any rendition that
             is at least as large.
-        draw: Takes the ffmpeg-python stream and returns the one to write.
+        draw: Takes the ffmpeg-python stream and returns the one to write; subtitles go through no filter.
         options: Of the output.
     """
 
@@ -95,7 +95,7 @@ def build_arguments(
         taps: Further outputs.
         start, duration: The part of the input to read, in seconds.
     """
-    cut = cut_of(info.demuxer, start, duration)
+    cut = cut_of(info, start, duration)
     source = ffmpeg.input(_INPUT, **input_options(info.demuxer, threads=threads, pixels=pixels), **cut.input)
     pictures = draw_pictures(source, targets, [tap.step for tap in taps])
     sounds = draw_sounds(source, targets, [tap.step for tap in taps])
@@ -112,6 +112,10 @@ def build_arguments(
     for number, tap in enumerate(taps, len(targets)):
         mark = f"{_OUTPUT}{number}"
         names[mark] = file_argument(tap.path)
+        if tap.step.source.kind == "subtitle":
+            text = source[str(tap.step.source.index)]
+            outputs.append(ffmpeg.output(text, mark, **cut.output, **tap.options))
+            continue
         drawn = sounds.get((number, tap.step.source.index)) or pictures[number]
         outputs.append(ffmpeg.output(tap.draw(_cut_off(drawn, tap, cut)), mark, **tap.options))
     graph = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
@@ -128,14 +132,12 @@ def build_arguments(
 
 
 def _cut_off(stream: Any, tap: Tap, cut: Cut) -> Any:
-    """What lies before the part to keep, where that is read too: a tap counts its times from the first picture."""
+    """Without what lies before the part to keep, where that is read too: a tap counts its times from the part."""
     if not cut.lead:
         return stream
-    trim, reset = ("trim", "setpts") if tap.step.source.kind == "video" else ("atrim", "asetpts")
-    part = {"start": f"{cut.lead:.6f}"}
-    if "t" in cut.output:
-        part["duration"] = cut.output["t"]
-    return stream.filter(trim, **part).filter(reset, "PTS-STARTPTS")
+    for each in cut.drawn() if tap.step.source.kind == "video" else cut.before():
+        stream = stream.filter(each.name, **dict(each.options))
+    return stream
 
 
 def _in_order(words: Sequence[str]) -> list[str]:
@@ -224,7 +226,8 @@ def _video_options(info: MediaInfo, target: Target, step: Step, threads: int) ->
     video = step.source.video
     rate = (video.fps if video is not None else None) or _USUAL_RATE
     rate = min(rate, plan.wanted.max_fps or rate)
-    options["g:v:0"] = str(max(1, round(rate * (plan.wanted.key_seconds or _KEY_SECONDS))))
+    apart = plan.wanted.key_seconds or plan.wanted.max_key_seconds or _KEY_SECONDS
+    options["g:v:0"] = str(max(1, round(rate * apart)))
     if plan.wanted.key_seconds is not None:
         # By time and not by count, so that they are the same in every rendition, at a variable rate, too.
         options["force_key_frames:v:0"] = f"expr:gte(t,n_forced*{plan.wanted.key_seconds:g})"

@@ -9,11 +9,12 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pitchey_core.errors import LimitExceeded, ToolFailed, ToolMissing
 from pitchey_core.ffmpeg.encoders import VIDEO_ENCODERS, VideoEncoder
 from pitchey_core.ffmpeg.filters import Filter, written
+from pitchey_core.ffmpeg.hardware_options import FAMILIES, Request, hardware_options, refusal
 from pitchey_core.ffmpeg.tool import Build, build_of
 from pitchey_core.process import ProcessLimits, run
 from pitchey_core.process.verdict import last_words
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from pitchey_core.context import JobContext
 
 __all__ = ["FAMILIES", "EncoderChoice", "choose_encoder", "software_encoder"]
-
-FAMILIES: Final = ("nvenc", "qsv", "vaapi", "amf", "videotoolbox")
-"""Hardware encoders that ``auto`` tries, in this order."""
 
 _RENDER_NODES = Path("/dev/dri")
 _TRIAL_LIMITS = ProcessLimits(wall_seconds=15.0)
@@ -73,14 +71,24 @@ def software_encoder(codec: str, build: Build) -> VideoEncoder:
 
 
 def choose_encoder(
-    job: JobContext, codec: str, *, hardware: str = "off", crf: int | None = None, bit_rate: int | None = None
+    job: JobContext,
+    codec: str,
+    *,
+    hardware: str = "off",
+    crf: int | None = None,
+    bit_rate: int | None = None,
+    max_bit_rate: int | None = None,
+    profile: str | None = None,
+    fixed_keys: bool = False,
 ) -> EncoderChoice:
-    """Choose the encoder of a codec.
+    """Choose the encoder of a codec. Hardware that has no way to do all that is asked is not used.
 
     Args:
         hardware: ``off``, ``auto`` or a family of :data:`FAMILIES`.
         crf: Quality asked for, on the software encoder's scale.
-        bit_rate: Bits a second asked for.
+        bit_rate, max_bit_rate: Average and highest bits a second asked for.
+        profile: H.264 profile asked for.
+        fixed_keys: Key frames only where they are asked for.
 
     Raises:
         ToolMissing: This ffmpeg cannot encode the codec at all.
@@ -89,16 +97,25 @@ def choose_encoder(
     reasons: list[str] = []
     if hardware != "off":
         families = FAMILIES if hardware == "auto" else (hardware,)
+        best = VIDEO_ENCODERS[codec][0]
+        request = Request(best.quality if crf is None else crf, bit_rate, max_bit_rate, profile, fixed_keys)
         for family in families:
             name = f"{codec}_{family}"
             if name not in build.encoders:
                 if hardware != "auto":
                     reasons.append(f"{family}: this ffmpeg has no {name}")
                 continue
-            failure = _trial(build.path, name, family)
+            failure = refusal(family, codec, request) or _trial(build.path, name, family)
             if failure is None:
-                software = next(iter(VIDEO_ENCODERS[codec]))
-                return _hardware_choice(name, codec, family, software, crf, bit_rate)
+                return EncoderChoice(
+                    name,
+                    codec,
+                    best,
+                    family,
+                    options=hardware_options(family, codec, request),
+                    upload=_upload(family),
+                    device=_device(family),
+                )
             reasons.append(f"{family}: {failure}")
     software = software_encoder(codec, build)
     reason = None
@@ -118,29 +135,6 @@ def _upload(family: str) -> tuple[Filter, ...]:
     if family != "vaapi":
         return ()
     return (Filter("format", (("pix_fmts", "nv12"),)), Filter("hwupload"))
-
-
-def _hardware_choice(
-    name: str, codec: str, family: str, software: VideoEncoder, crf: int | None, bit_rate: int | None
-) -> EncoderChoice:
-    quality = str(software.quality if crf is None else crf)
-    options = {"b": str(bit_rate)} if bit_rate is not None else _quality_options(family, quality)
-    return EncoderChoice(
-        name, codec, software, family, options=options, upload=_upload(family), device=_device(family)
-    )
-
-
-def _quality_options(family: str, quality: str) -> dict[str, str]:
-    match family:
-        case "nvenc":
-            return {"rc": "vbr", "cq": quality, "b": "0"}
-        case "qsv":
-            return {"global_quality": quality}
-        case "vaapi" | "amf":
-            return {"qp": quality} if family == "vaapi" else {"rc": "cqp", "qp_i": quality, "qp_p": quality}
-        case _:
-            # VideoToolbox counts quality upwards, 1 to 100.
-            return {"q": str(max(1, 100 - 2 * int(quality)))}
 
 
 @functools.lru_cache(maxsize=64)

@@ -93,7 +93,7 @@ def measure_loudness(
     Raises:
         ToolFailed: ffmpeg could not decode it.
     """
-    cut = cut_of(info.demuxer, start, duration)
+    cut = cut_of(info, start, duration)
     options = input_options(info.demuxer, threads=job.threads, pixels=job.limits.pixels) | cut.input
     chain = ",".join([*map(written, (*cut.before(), *filters)), "loudnorm=print_format=json"])
     done = job.run(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pitchey_core.ffmpeg.filters import Filter
+from pitchey_core.ffmpeg.media import MediaInfo, late_by
 
 __all__ = ["GLOBAL_OPTIONS", "Cut", "as_words", "cut_of", "input_options"]
 
@@ -26,7 +27,7 @@ class Cut:
     Attributes:
         input: Options before ``-i``.
         output: Options of every output.
-        lead: Seconds between what is read and what is kept.
+        lead: Seconds between what is read and what is kept. Filters see times that count from what is read.
     """
 
     input: dict[str, str] = field(default_factory=dict)
@@ -41,19 +42,26 @@ class Cut:
         """Filters that take the lead off sound which is measured on its way, before options of the output would."""
         if not self.lead:
             return ()
-        part = [
-            ("start", f"{self.lead:.6f}"),
-            *(("duration", each) for key, each in self.output.items() if key == "t"),
-        ]
-        return (Filter("atrim", tuple(part)), Filter("asetpts", (("expr", "PTS-STARTPTS"),)))
+        return self.drawn("atrim", "asetpts")
+
+    def drawn(self, trim: str = "trim", clock: str = "setpts") -> tuple[Filter, ...]:
+        """Filters that leave the part, with times that count from it; a stream that begins late stays late."""
+        part = {"start": f"{self.lead:.6f}"}
+        if "t" in self.output:
+            part["end"] = f"{self.lead + float(self.output['t']):.6f}"
+        return (Filter(trim, tuple(part.items())), Filter(clock, (("expr", f"PTS-{self.lead:.6f}/TB"),)))
 
 
-def cut_of(demuxer: str, start: float | None, duration: float | None) -> Cut:
+def cut_of(info: MediaInfo, start: float | None, duration: float | None) -> Cut:
     """Cut out ``duration`` seconds from ``start``; either may be ``None``."""
     length = {} if duration is None else {"t": f"{duration:.6f}"}
     if not start:
         return Cut(length)
-    if demuxer not in _WITHOUT_INDEX:
+    if any(late_by(info, picture, start) for picture in info.pictures):
+        # ffmpeg seeks to key frames. Where none comes before the start it goes to a later one, and what other streams
+        # hold until then is lost.
+        return Cut({}, {"ss": f"{start:.6f}", **length}, start)
+    if info.demuxer not in _WITHOUT_INDEX:
         return Cut({"ss": f"{start:.6f}", **length})
     lead = min(start, _LEAD_SECONDS)
     seek = {"ss": f"{start - lead:.6f}"} if start > lead else {}

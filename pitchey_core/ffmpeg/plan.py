@@ -154,11 +154,11 @@ def _plan_video(
     changes = picture_changes(video, can_tone_map)
     cap = _fps_cap(stream, wanted)
     late = late_by(info, stream, wanted.start)
-    cut = cut_of(info.demuxer, wanted.start, wanted.duration)
+    cut = cut_of(info, wanted.start, wanted.duration)
     filters = (
         *up_to(cut.end_of(late, wanted.duration), picture=True),
         *video_filters(video, size, max_fps=cap, can_tone_map=can_tone_map),
-        *(from_the_start(late, picture=True) if wanted.from_start else ()),
+        *(from_the_start(late and late + cut.lead, picture=True) if wanted.from_start else ()),
     )
     to = f"{codec_title(codec)} {size[0]}x{size[1]}"
     return (

@@ -86,7 +86,7 @@ def _plan_audio(
     fitting = audio_filters(
         sound, encoder, layout, sample_rate=wanted.sample_rate, name_layout=wanted.loudness is not None
     )
-    cut = cut_of(info.demuxer, wanted.start, wanted.duration)
+    cut = cut_of(info, wanted.start, wanted.duration)
     filters = (
         *up_to(cut.end_of(late, wanted.duration)),
         *(from_the_start(late) if wanted.from_start else ()),

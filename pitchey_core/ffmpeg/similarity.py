@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pitchey_core.errors import ToolFailed
 from pitchey_core.ffmpeg.filters import Filter, written
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, cut_of, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, Cut, as_words, input_options
 from pitchey_core.ffmpeg.tool import Build
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Metric", "Reference", "best_metric", "similarity"]
 
 Metric = Literal["vmaf", "ssim"]
+
+# Since version 7 ffmpeg converts between colour spaces to bring two inputs together. A file that names its matrix and
+# one that leaves it to players to guess hold the same numbers, and only those are compared.
+_NO_TAGS: Final = "setparams=range=unknown:color_primaries=unknown:color_trc=unknown:colorspace=unknown"
 
 _SCORES: Final = {
     "vmaf": re.compile(r"VMAF score: ([0-9.]+)"),
@@ -35,15 +39,14 @@ class Reference:
         demuxer: That reads it.
         stream: Index of its picture.
         filters: What makes its picture the one that was encoded.
-        start, duration: The part of it that was encoded, in seconds.
+        cut: The part of it that was encoded.
     """
 
     path: Path
     demuxer: str
     stream: int = 0
     filters: Sequence[Filter] = ()
-    start: float | None = None
-    duration: float | None = None
+    cut: Cut = field(default_factory=Cut)
 
 
 def best_metric(build: Build) -> tuple[Metric, str | None]:
@@ -67,17 +70,16 @@ def similarity(
     Raises:
         ToolFailed: ffmpeg gave no score.
     """
-    cut = cut_of(reference.demuxer, reference.start, reference.duration)
     common = {"threads": job.threads, "pixels": job.limits.pixels}
-    lead = f"trim=start={cut.lead:.6f}," if cut.lead else ""
+    lead = f"trim=start={reference.cut.lead:.6f}," if reference.cut.lead else ""
     chain = "".join(f"{written(each)}," for each in reference.filters)
     compare = {
         "vmaf": f"libvmaf=n_threads={job.threads}:n_subsample={every}",
         "ssim": "ssim",
     }[metric]
-    same_clock = "settb=AVTB,setpts=PTS-STARTPTS"
+    alike = f"settb=AVTB,setpts=PTS-STARTPTS,{_NO_TAGS}"
     graph = (
-        f"[0:v:0]{same_clock}[a];[1:{reference.stream}]{lead}{chain}{same_clock}[b];"
+        f"[0:v:0]{alike}[a];[1:{reference.stream}]{lead}{chain}{alike}[b];"
         f"[a][b]{compare}:shortest=1:repeatlast=0"
     )
     if metric == "ssim":
@@ -90,7 +92,7 @@ def similarity(
             *("-filter_complex_threads", str(job.threads)),
             *as_words(input_options(demuxer, **common)),
             *("-i", file_argument(output)),
-            *as_words(input_options(reference.demuxer, **common) | cut.input),
+            *as_words(input_options(reference.demuxer, **common) | reference.cut.input),
             *("-i", file_argument(reference.path)),
             *("-filter_complex", graph, "-an", "-sn", "-dn", "-f", "null", "-"),
         ],

@@ -38,6 +38,7 @@ class Wanted:
         subtitles: Whether to keep what subtitles the container can hold.
         max_bitrate: Bits a second that the picture may have: more is not copied, and encoders are capped there.
         key_seconds: A key frame exactly this often, so that renditions can be switched there.
+        max_key_seconds: A key frame at least this often; ``None``: every five seconds.
         profile: H.264 profile: ``baseline``, ``main`` or ``high``.
         max_channels: More sound channels are mixed down.
         sample_rate: Of the sound, in Hz.
@@ -65,6 +66,7 @@ class Wanted:
     subtitles: bool = True
     max_bitrate: int | None = None
     key_seconds: float | None = None
+    max_key_seconds: float | None = None
     profile: str | None = None
     max_channels: int | None = None
     sample_rate: int | None = None

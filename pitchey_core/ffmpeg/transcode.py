@@ -153,7 +153,14 @@ class Transcoder:
             return None
         wanted = plan.wanted
         choice = choose_encoder(
-            self.job, plan.video.codec, hardware=hardware, crf=wanted.crf, bit_rate=wanted.video_bitrate
+            self.job,
+            plan.video.codec,
+            hardware=hardware,
+            crf=wanted.crf,
+            bit_rate=wanted.video_bitrate,
+            max_bit_rate=wanted.max_bitrate,
+            profile=wanted.profile,
+            fixed_keys=wanted.key_seconds is not None,
         )
         check_quality(choice.software, wanted.crf)
         return choice

@@ -16,7 +16,7 @@ import av
 from av.container import InputContainer
 
 from pitchey_core.ffmpeg.decoding import decode_all, decode_samples
-from pitchey_core.ffmpeg.media import MediaInfo
+from pitchey_core.ffmpeg.media import MediaInfo, StreamInfo
 from pitchey_core.ffmpeg.packets import StreamCount, count_packets, play_time
 from pitchey_core.ffmpeg.probing import open_media
 from pitchey_core.ffmpeg.steps import StreamPlan
@@ -74,7 +74,7 @@ class Expected:
             streams=tuple((s.source.kind, s.codec) for s in plan.steps if s.source.kind in _KINDS),
             size=plan.video.size if plan.video is not None else None,
             seconds=_part(seconds, plan),
-            video_seconds=_part(video.duration_seconds, plan) if video is not None else None,
+            video_seconds=_shown(info, video, plan) if video is not None else None,
             frames=frames,
             source_frames=details.frames if details and whole and wanted.max_fps is None else None,
             frame_seconds=2 / details.fps if details and details.fps else 0.0,
@@ -90,6 +90,18 @@ def _end(info: MediaInfo, index: int) -> float | None:
     if stream.duration_seconds is None:
         return None
     return stream.duration_seconds + max(0.0, (stream.start_seconds or 0.0) - info.start_seconds)
+
+
+def _shown(info: MediaInfo, video: StreamInfo, plan: StreamPlan) -> float | None:
+    """How long the picture is on screen: one that begins behind the start of the part is shown for less of it."""
+    end = _end(info, video.index)
+    if end is None:
+        return None
+    wanted = plan.wanted
+    start = wanted.start or 0.0
+    begin = 0.0 if wanted.from_start else max(0.0, (video.start_seconds or 0.0) - info.start_seconds)
+    last = end if wanted.duration is None else min(end, start + wanted.duration)
+    return max(0.0, last - max(begin, start))
 
 
 def _part(seconds: float | None, plan: StreamPlan) -> float | None:

@@ -127,13 +127,11 @@ class Slot:
 
     Attributes:
         tag: See :meth:`LocalExecutor.open_slot`.
-        jobs: Jobs that it has run.
         alive: False once its warden is gone; open another then.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, tag: str) -> None:
         self.tag = tag
-        self.jobs = 0
         self.alive = True
         self._process = process
         self._started = process_start_ticks(process.pid)
@@ -163,7 +161,6 @@ class Slot:
         except BaseException:
             await self.kill()
             raise
-        self.jobs += len(orders)
         return [outcomes[order.key] for order in orders]
 
     def _take(

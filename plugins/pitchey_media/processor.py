@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,12 +64,14 @@ class MediaProcessor(PlanningProcessor[MediaPayload, MediaFacts]):
 
         Raises:
             UnknownName, ConfigError: A preset does not exist, or is wrong.
+            UsageError: Two presets would write the same file.
             InputError: The input is missing, damaged, or nothing can be made of it.
             PartialFailure: Some presets failed; the outputs of the others are published.
             OutputExists: An output is there already.
         """
         started = time.monotonic()
         presets = _presets(payload, job)
+        _check_names(payload, presets)
         job.progress(0.0, "reading the input")
         making = _making(payload, job, job.artifact)
         outputs = [_KINDS[preset.output](name, preset, making) for name, preset in presets.items()]
@@ -107,6 +109,7 @@ class MediaProcessor(PlanningProcessor[MediaPayload, MediaFacts]):
     def plan(self, payload: MediaPayload, job: JobContext) -> Plan:
         """What would become of each stream for each preset, with time and size predicted from two seconds."""
         presets = _presets(payload, job)
+        _check_names(payload, presets)
         making = _making(payload, job, lambda name, _: job.workdir / name)
         steps: list[PlanStep] = []
         plans = []
@@ -118,7 +121,12 @@ class MediaProcessor(PlanningProcessor[MediaPayload, MediaFacts]):
                     plan = making.work.plan(rendition.wanted)
                     plans.append((plan, making.work.encoder(plan, payload.hardware)))
                     steps += _lines(rendition.name, plan)
-                steps += [PlanStep(subject=tap.name, action="draw") for tap in output.taps()]
+                steps += [
+                    PlanStep(
+                        subject=tap.name, action="encode" if tap.step.source.kind == "subtitle" else "draw"
+                    )
+                    for tap in output.taps()
+                ]
             except _OWN_FAULTS as error:
                 steps.append(PlanStep(subject=name, action="fail", reason=str(error)))
         expected = estimate(job, making.work.info, [_as_file(*each) for each in plans]) if plans else None
@@ -172,9 +180,44 @@ def _making(payload: MediaPayload, job: JobContext, reserve: Callable[[str, str]
     info = probe(path, limits=job.limits, name=name)
     work = Transcoder(job, info, name, payload.start, payload.duration)
     work.timings["probe"] = round(time.monotonic() - started, 4)
+    return Making(payload, work, _stem(payload), reserve)
+
+
+def _stem(payload: MediaPayload) -> str:
     given = payload.output_name
-    stem = portable_stem(given) if given is not None else stem_of(payload.input_media)
-    return Making(payload, work, stem, reserve)
+    return portable_stem(given) if given is not None else stem_of(payload.input_media)
+
+
+def _check_names(payload: MediaPayload, presets: Mapping[str, Preset]) -> None:
+    """See that no two presets write the same file, before anything is fetched.
+
+    Raises:
+        UsageError: Two do; it names both.
+    """
+    stem = _stem(payload)
+    owners = {
+        f"preset {name!r}": list(_KINDS[preset.output].names(name, preset, stem))
+        for name, preset in presets.items()
+    }
+    if payload.generate_thumbnails and (main := _pictured(presets.values())) is not None:
+        pictures = _picture_names(stem, main.thumbnails).media_types(main.thumbnails.format)
+        owners["the pictures of the job"] = list(pictures)
+    taken: list[tuple[str, str]] = []
+    for owner, names in owners.items():
+        for name in names:
+            other = next((who for used, who in taken if _clash(used, name)), None)
+            if other is not None:
+                raise UsageError(
+                    f"{other} and {owner} would both write {name!r} (upper and lower case count as equal)",
+                    remedy="give one of the presets another name, or make them in two jobs",
+                )
+        taken += [(name, owner) for name in names]
+
+
+def _clash(one: str, other: str) -> bool:
+    """Whether two names are one for some file system, or one is a folder where the other is a file."""
+    a, b = f"{one.casefold()}/", f"{other.casefold()}/"
+    return a.startswith(b) or b.startswith(a)
 
 
 def _each(
@@ -227,13 +270,13 @@ class _Thumbnails:
         self._making = making
         self._layout: SpriteLayout | None = None
         main = making.work.info.main_video
-        source = next((each for each in outputs if _makes_video(each.preset)), None)
+        source = _pictured([each.preset for each in outputs])
         has_video = source is not None and main is not None and main.video is not None
         self._outputs: PictureOutputs | None = None
         if not payload.generate_thumbnails or not has_video:
             return
         assert source is not None
-        settings = source.preset.thumbnails
+        settings = source.thumbnails
         names = _picture_names(making.stem, settings)
         paths = {
             name: making.reserve(name, kind) for name, kind in names.media_types(settings.format).items()
@@ -280,8 +323,16 @@ class _Thumbnails:
         return take_pictures(self._outputs, job, probe(video, limits=job.limits), sheet)
 
 
-def _makes_video(preset: Preset) -> bool:
-    return preset.output == "hls" or (preset.output == "file" and container(preset.container).picture)
+def _pictured(presets: Iterable[Preset]) -> Preset | None:
+    """The first preset that makes a video; pictures are taken as it says."""
+    return next(
+        (
+            each
+            for each in presets
+            if each.output == "hls" or (each.output == "file" and container(each.container).picture)
+        ),
+        None,
+    )
 
 
 def _picture_names(stem: str, settings: ThumbnailSettings) -> PictureNames:

@@ -19,7 +19,7 @@ from pitchey_core.ffmpeg.formats import container
 from pitchey_core.ffmpeg.graph import build_arguments
 from pitchey_core.ffmpeg.hardware import EncoderChoice
 from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, input_options
+from pitchey_core.ffmpeg.options import GLOBAL_OPTIONS, as_words, cut_of, input_options
 from pitchey_core.ffmpeg.renditions import Target
 from pitchey_core.ffmpeg.similarity import Metric, Reference, best_metric, similarity
 from pitchey_core.ffmpeg.steps import StreamPlan
@@ -244,8 +244,7 @@ def score_of(work: Transcoder, rendered: Rendered, metric: Metric) -> tuple[floa
         work.info.demuxer,
         step.source.index,
         step.filters,
-        rendered.plan.wanted.start,
-        rendered.plan.wanted.duration,
+        cut_of(work.info, rendered.plan.wanted.start, rendered.plan.wanted.duration),
     )
     work.job.progress(None, "scoring the output")
     demuxer = rendered.plan.wanted.container.demuxer

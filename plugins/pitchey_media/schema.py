@@ -94,6 +94,8 @@ class VideoSettings(_Table):
         max_fps: Frames a second at most.
         profile: H.264 profile.
         key_seconds: A key frame exactly this often.
+        max_key_seconds: A key frame at least this often; others come at cuts. More of them make seeking faster and
+            files larger.
         copy_fitting: Copy what fits already; ``false`` always encodes.
     """
 
@@ -107,6 +109,7 @@ class VideoSettings(_Table):
     max_fps: float | None = Field(None, gt=0, le=480)
     profile: Literal["baseline", "main", "high"] | None = None
     key_seconds: float | None = Field(None, ge=0.1, le=60)
+    max_key_seconds: float = Field(5.0, ge=0.1, le=60)
     copy_fitting: bool = True
 
     @model_validator(mode="after")
@@ -211,7 +214,7 @@ class Preset(_Table):
     Attributes:
         output: ``file``: one media file; ``hls``: a ladder; ``animation``; ``waveform``.
         container: Of a media file; also one for sound alone: ``m4a``, ``mp3``, ``opus``, ``flac``, ``wav``.
-        subtitles: Keep those that the container can hold.
+        subtitles: Keep those that the container can hold; a ladder carries text as WebVTT.
         may_grow: Keep an output that is larger than the source; else it is encoded again at the source's bit rate.
     """
 

@@ -127,11 +127,16 @@ def browsing(url: str, profile: Path) -> Iterator[None]:
 def ladder(make: Callable[..., Any], samples: Samples) -> Path:
     source = samples.folder / "for-browsers.mkv"
     if not source.exists():
+        text = source.with_suffix(".srt")
+        text.write_text("1\n00:00:01,000 --> 00:00:08,000\nGrüße & hello\n")
         ffmpeg(
             *("-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=25:d={SECONDS}", "-f", "lavfi", "-i", f"sine=d={SECONDS}"),
-            *("-f", "lavfi", "-i", f"sine=f=880:d={SECONDS}", "-map", "0", "-map", "1", "-map", "2"),
+            *("-f", "lavfi", "-i", f"sine=f=880:d={SECONDS}", "-i", text, "-i", text),
+            *(word for number in range(5) for word in ("-map", str(number))),
             *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
-            *("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", source),
+            *("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu"),
+            *("-metadata:s:s:0", "language=deu", "-metadata:s:s:0", "title=Deutsch", "-metadata:s:s:1", "language=eng"),
+            source,
         )  # fmt: skip
     rungs = [
         {"size": size, "crf": 30, "max_bitrate": rate}
@@ -151,7 +156,14 @@ def test_hls_js_plays_a_ladder(ladder: Path, hls_js: Path, tmp_path: Path) -> No
     assert report["errors"] == []
     assert report["levels"] == 3
     assert sorted(report["heights"]) == [180, 360, 720]
-    assert report["tracks"] == ["eng", "deu"]
+    assert report["tracks"] == ["en", "de"]
+    assert report["subtitles"] == ["Deutsch de", "eng en"]
+    for ((begin, end, words),) in report["cues"]:
+        assert (begin, end, words) == (
+            pytest.approx(1, abs=0.1),
+            pytest.approx(8, abs=0.1),
+            "Grüße &amp; hello",
+        )
     assert report["ended"]
     assert report["duration"] == pytest.approx(SECONDS, abs=0.2)
     assert report["corrupted"] == 0

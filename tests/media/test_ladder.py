@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 from media_samples import Samples, ffmpeg
+from media_surgery import pgs_subtitles
 
 from pitchey_core.errors import InputError
 from pitchey_core.ffmpeg.media import StreamInfo, VideoInfo
-from pitchey_media.outputs.hls import Segment, pruned, read_segments
+from pitchey_media.outputs.hls import pruned
+from pitchey_media.outputs.playlists import Segment, read_segments
 from pitchey_media.schema import Rung
 
 Make = Callable[..., Any]
@@ -62,8 +65,8 @@ def test_the_master_playlist_says_what_is_there(ladder: Path) -> None:
     assert lines[:3] == ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
     sounds = [attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
     assert [(each["NAME"], each["LANGUAGE"], each["DEFAULT"]) for each in sounds] == [
-        ("eng", "eng", "NO"),
-        ("Ein Titel", "deu", "YES"),
+        ("eng", "en", "NO"),
+        ("Ein Titel", "de", "YES"),
     ]
     variants = [
         (attributes(line), lines[n + 1])
@@ -148,6 +151,90 @@ def test_an_output_folder_that_ffmpeg_would_take_for_a_pattern(
     assert segments_of(done.files["plain-3-hls-ladder/180p.m3u8"])
 
 
+@pytest.fixture
+def subtitled(samples: Samples) -> Path:
+    """Four seconds with three tracks of text in three formats, the second for signs only, and one of pictures."""
+    out = samples.folder / "subtitled.mkv"
+    if not out.exists():
+        full, signs, pictures = (
+            samples.folder / f"subtitled-{n}" for n in ("full.srt", "signs.ass", "all.sup")
+        )
+        full.write_text(
+            "1\n00:00:00,500 --> 00:00:01,500\nR&B <3 <i>Grüße</i>\n\n"
+            "2\n00:00:03,000 --> 00:00:09,000\nuntil the end\n\n3\n00:00:05,000 --> 00:00:06,000\nnever\n"
+        )
+        ffmpeg("-i", full, signs)
+        pictures.write_bytes(pgs_subtitles(0.5, 1.5))
+        ffmpeg(
+            *("-i", samples.plain(4), "-i", full, "-i", signs, "-i", full, "-i", pictures),
+            *("-map", "0", "-map", "1", "-map", "2", "-map", "3", "-map", "4", "-c", "copy", "-c:s:2", "webvtt"),
+            *("-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=eng", "-metadata:s:s:1", "title=Signs"),
+            *("-disposition:s:0", "default", "-disposition:s:1", "forced", out),
+        )  # fmt: skip
+    return out
+
+
+def cues_of(text: str) -> list[tuple[float, float, str]]:
+    """Begin, end and words of each cue."""
+
+    def seconds(clock: str) -> float:
+        return sum(float(part) * 60**place for place, part in enumerate(reversed(clock.split(":"))))
+
+    return [(seconds(a), seconds(b), words) for a, b, words in re.findall(r"(\S+) --> (\S+)\n(.+)", text)]
+
+
+def test_text_subtitles_become_webvtt(make: Make, subtitled: Path) -> None:
+    done = make(subtitled, "hls-ladder")
+    folder = done.files["subtitled-hls-ladder/master.m3u8"].parent
+    lines = (folder / "master.m3u8").read_text().splitlines()
+    texts = [attributes(line) for line in lines if "TYPE=SUBTITLES" in line]
+    assert [{key: value for key, value in each.items() if key not in {"TYPE", "GROUP-ID"}} for each in texts] == [
+        {"NAME": "ger", "LANGUAGE": "de", "DEFAULT": "YES", "AUTOSELECT": "YES", "URI": "subtitles-0.m3u8"},
+        {
+            "NAME": "Signs", "LANGUAGE": "en", "DEFAULT": "NO", "AUTOSELECT": "YES", "FORCED": "YES",
+            "URI": "subtitles-1.m3u8",
+        },
+        {"NAME": "subtitles", "DEFAULT": "NO", "AUTOSELECT": "YES", "URI": "subtitles-2.m3u8"},
+    ]  # fmt: skip
+    variants = [attributes(line) for line in lines if line.startswith("#EXT-X-STREAM-INF:")]
+    assert {each["SUBTITLES"] for each in variants} == {each["GROUP-ID"] for each in texts}
+    for each in texts:
+        playlist = (folder / each["URI"]).read_text()
+        assert playlist.startswith("#EXTM3U\n")
+        assert playlist.endswith("#EXT-X-ENDLIST\n")
+        (length, uri) = re.findall(r"#EXTINF:([\d.]+),\n(.+)", playlist)[0]
+        assert float(length) == pytest.approx(4, abs=0.1)
+        assert round(float(length)) <= int(re.findall(r"TARGETDURATION:(\d+)", playlist)[0])
+        text = (folder / uri).read_text()
+        assert text.startswith("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n\n")
+        first, *others = cues_of(text)
+        assert first[:2] == pytest.approx((0.5, 1.5), abs=0.05)
+        assert first[2].startswith("R&amp;B &lt;3 ")
+        assert "Grüße" in first[2]
+        # It ends with the film, and what comes behind it is left out.
+        assert [words for *_, words in others] == ["until the end"]
+        assert others[0][:2] == pytest.approx((3, 4), abs=0.05)
+    reports = {each.index: each for each in done.facts.presets[0].streams}
+    assert [reports[n].action for n in range(6)] == ["encode", "copy", "encode", "encode", "copy", "drop"]
+    assert reports[5].reason == "WebVTT holds no picture subtitles; mkv keeps them"
+
+
+def test_subtitles_of_a_part(make: Make, subtitled: Path) -> None:
+    done = make(subtitled, "hls-ladder", start=2, duration=1.5)
+    text = done.files["subtitled-hls-ladder/subtitles-0.vtt"].read_text()
+    ((begin, end, words),) = cues_of(text)
+    assert (begin, end) == pytest.approx((1, 1.5), abs=0.05)
+    assert words == "until the end"
+
+
+def test_a_ladder_without_subtitles(make: Make, subtitled: Path) -> None:
+    done = make(subtitled, "hls-ladder", overrides={"subtitles": False})
+    assert "SUBTITLES" not in done.files["subtitled-hls-ladder/master.m3u8"].read_text()
+    assert {each.reason for each in done.facts.presets[0].streams if each.kind == "subtitle"} == {
+        "this output keeps no subtitles"
+    }
+
+
 def main(width: int, height: int, rotation: int = 0) -> StreamInfo:
     return StreamInfo(0, "video", "h264", video=VideoInfo(width, height, rotation=rotation))
 
@@ -170,3 +257,30 @@ def test_rungs_are_pruned_to_the_source(source: StreamInfo, sizes: list[tuple[in
 def test_sound_alone_makes_no_ladder(make: Make, samples: Samples) -> None:
     with pytest.raises(InputError, match="a ladder is made of one"):
         make(samples.sound_only(), "hls-ladder")
+
+
+@pytest.mark.parametrize(
+    ("family", "why"),
+    [
+        ("videotoolbox", "key frames to the times asked for"),
+        ("qsv", "constant quality below a highest bit rate"),
+    ],
+)
+def test_hardware_that_cannot_hold_a_ladder_is_left_alone(
+    make: Make, samples: Samples, monkeypatch: pytest.MonkeyPatch, family: str, why: str
+) -> None:
+    import pitchey_core.ffmpeg.hardware as module
+
+    real = module.build_of
+    tried = []
+    monkeypatch.setattr(
+        module,
+        "build_of",
+        lambda path: replace(real(path), encoders=real(path).encoders | {f"h264_{family}"}),
+    )
+    monkeypatch.setattr(module, "_trial", lambda *found: tried.append(found))
+    done = make(samples.plain(), "hls-ladder", hardware=family)
+    picture = done.facts.presets[0].outputs[0]
+    assert picture.encoder.name == "libx264"
+    assert why in picture.encoder.fallback_reason
+    assert tried == []

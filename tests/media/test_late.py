@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 from media_checks import info_of
-from media_samples import Samples
+from media_samples import Samples, ffmpeg
 from video_jobs import JobBench
 
 Make = Callable[..., Any]
@@ -52,6 +52,44 @@ def test_the_peaks_of_late_sound(make: Make, samples: Samples) -> None:
     peaks = json.loads(done.files["late-sound-1.0-waveform.json"].read_text())
     assert peaks["length"] == pytest.approx(60, abs=2)
     assert max(map(abs, peaks["data"][:36])) == 0
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_a_part_that_begins_before_the_picture_keeps_its_sound(
+    make: Make, samples: Samples, suffix: str
+) -> None:
+    source = samples.folder / f"picture-after-two{suffix}"
+    if not source.exists():
+        late = samples.late("picture", 2.0)
+        ffmpeg("-copyts", "-i", late, "-c:v", "copy", "-c:a", "aac", source)
+    done = make(source, "web-optimized", "audio-archive", "hls-ladder", "waveform", start=0.5, duration=2)
+    stem = source.stem
+    for name in (f"{stem}-web-optimized.mp4", f"{stem}-audio-archive.flac", f"{stem}-hls-ladder/audio-0.mp4"):
+        info = info_of(done.files[name])
+        (sound,) = info.of_kind("audio")
+        assert sound.duration_seconds == pytest.approx(2, abs=0.1), name
+        assert onset(done.files[name]) == pytest.approx(0, abs=0.05), name
+    (picture,) = info_of(done.files[f"{stem}-web-optimized.mp4"]).of_kind("video")
+    assert picture.start_seconds == pytest.approx(1.5, abs=0.1)
+    assert picture.duration_seconds == pytest.approx(0.5, abs=0.1)
+    # A ladder's renditions all begin at once.
+    assert info_of(done.files[f"{stem}-hls-ladder/180p.mp4"]).duration_seconds == pytest.approx(2, abs=0.1)
+    peaks = json.loads(done.files[f"{stem}-waveform.json"].read_text())
+    assert peaks["length"] == pytest.approx(40, abs=2)
+    assert min(peaks["data"][1:-2:2]) > 0
+
+
+def test_a_picture_that_begins_in_the_part_is_shown_for_the_rest_of_it(
+    samples: Samples, tmp_path: Path
+) -> None:
+    source = tmp_path / "long.mkv"
+    late = ("-itsoffset", "1", "-f", "lavfi", "-i", "testsrc2=s=320x180:d=6")
+    ffmpeg(*late, "-f", "lavfi", "-i", "sine=d=7", "-c:v", "libx264", "-c:a", "aac", source)
+    done = JobBench(tmp_path).run(source, start=0.2, duration=3, speed="ultrafast", codec="h264")
+    picture, sound = info_of(done.video).streams
+    assert picture.start_seconds == pytest.approx(0.8, abs=0.1)
+    assert picture.duration_seconds == pytest.approx(2.2, abs=0.1)
+    assert sound.duration_seconds == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.parametrize("processor", ["media", "video"])

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from media_checks import info_of, picture_of, streams_of, video_of
 from media_samples import Samples, ffmpeg
 from PIL import Image
 from video_jobs import JobBench
 
-from pitchey_core.errors import InputError, OutputExists, PartialFailure, ToolFailed, UnknownName
+from pitchey_core.errors import InputError, OutputExists, PartialFailure, ToolFailed, UnknownName, UsageError
 from pitchey_core.storage import to_url
 
 Make = Callable[..., Any]
@@ -127,6 +128,30 @@ def test_one_failing_preset_does_not_lose_the_others(bench: JobBench, samples: S
     job.discard()
 
 
+CLASHING = {
+    "case": ('[tall]\nextends = "web-optimized"\n[Tall]\nextends = "mobile-optimized"', ("tall", "Tall"), {}),
+    "folder": ('[x]\nextends = "web-optimized"\n["x.mp4"]\nextends = "hls-ladder"', ("x", "x.mp4"), {}),
+    "picture": (
+        '[poster]\nextends = "waveform"\n[film]\nextends = "web-optimized"\nthumbnails.format = "png"',
+        ("poster", "film"),
+        {"generate_thumbnails": True, "poster": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CLASHING)
+def test_presets_that_would_write_the_same_file_are_refused_before_anything_is_read(
+    make: Make, tmp_path: Path, kind: str
+) -> None:
+    tables, names, fields = CLASHING[kind]
+    (tmp_path / "own.toml").write_text(tables)
+    own = to_url(tmp_path / "own.toml", tmp_path)
+    with pytest.raises(UsageError, match="would both write 'nothing-here-") as caught:
+        make(tmp_path / "nothing-here.mp4", *names, preset_file=own, **fields)
+    assert all(f"preset {name!r}" in caught.value.message for name in names if name != "film")
+    assert "another name" in str(caught.value.remedy)
+
+
 def test_when_the_run_fails_each_output_is_made_alone(
     make: Make, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +245,26 @@ def test_a_part_of_the_input(make: Make, samples: Samples) -> None:
     done = make(samples.colours(10), "web-optimized", "hls-ladder", start=3, duration=4)
     for name in ("colours-10-web-optimized.mp4", "colours-10-hls-ladder/180p.mp4"):
         assert info_of(done.files[name]).duration_seconds == pytest.approx(4, abs=0.1)
+
+
+def test_key_frames_are_as_far_apart_as_the_preset_says(make: Make, samples: Samples) -> None:
+    def keys(**video: Any) -> list[float]:
+        name = f"keys-{len(video)}"
+        done = make(
+            samples.silent(),
+            "web-optimized",
+            overrides={"video": {"copy_fitting": False, **video}},
+            output_name=name,
+        )
+        with av.open(str(done.files[f"{name}-web-optimized.mp4"])) as media:
+            stream = media.streams.video[0]
+            return [
+                float((p.pts or 0) * p.time_base) for p in media.demux(stream) if p.is_keyframe and p.size
+            ]
+
+    # The sample has no cuts.
+    assert keys() == [0]
+    assert keys(max_key_seconds=0.4) == pytest.approx([0, 0.4, 0.8, 1.2, 1.6], abs=0.01)
 
 
 def test_what_would_grow_is_encoded_again(make: Make, samples: Samples) -> None:

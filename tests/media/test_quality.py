@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 from media_samples import Samples, ffmpeg
 from video_jobs import JobBench
@@ -21,6 +22,12 @@ def target(vmaf: float, **video: Any) -> dict[str, Any]:
         "video": {"quality": {"vmaf": vmaf}, "speed": "veryfast", "size": "180p", **video},
         "may_grow": True,
     }
+
+
+@pytest.fixture
+def bundled(bench: JobBench) -> None:
+    """The ffmpeg of the extra ``bundled``: Debian's has no VMAF."""
+    bench.tools["ffmpeg"] = imageio_ffmpeg.get_ffmpeg_exe()
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +54,7 @@ def film(samples: Samples) -> Path:
     return out
 
 
+@pytest.mark.usefixtures("bundled")
 @pytest.mark.parametrize("wanted", [90.0, 75.0])
 def test_a_quality_is_reached(make: Make, bench: JobBench, film: Path, wanted: float) -> None:
     done = make(film, "web-optimized", overrides=target(wanted))
@@ -63,6 +71,17 @@ def test_a_quality_is_reached(make: Make, bench: JobBench, film: Path, wanted: f
     assert similarity(job, output, "mov", Reference(film, "mov"), "vmaf") == pytest.approx(
         quality.final, abs=0.5
     )
+
+
+@pytest.mark.usefixtures("bundled")
+def test_a_file_that_names_its_colours_scores_like_one_that_does_not(bench: JobBench, film: Path) -> None:
+    small, named = (bench.root / f"{name}.mp4" for name in ("small", "named"))
+    ffmpeg("-i", film, "-c:v", "libx264", "-crf", "30", small)
+    tags = "h264_metadata=colour_primaries=1:transfer_characteristics=1:matrix_coefficients=1"
+    ffmpeg("-i", small, "-c", "copy", "-bsf:v", tags, named)
+    job = bench.context({}, bench.root / "unused")
+    scores = [similarity(job, each, "mov", Reference(film, "mov"), "ssim") for each in (small, named)]
+    assert scores[0] == scores[1]
 
 
 def test_a_higher_target_makes_a_larger_file(make: Make, film: Path) -> None:

@@ -27,7 +27,6 @@ class Finished:
     facts: Any
     files: dict[str, Path]
     output: Path
-    children_cpu_seconds: float
     progress: list[tuple[float | None, str | None, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -112,7 +111,7 @@ class JobBench:
             job.discard()
             raise
         files = {artifact.name: folder / artifact.name for artifact in artifacts}
-        return Finished(facts, files, folder, job.children_cpu_us / 1e6, seen)
+        return Finished(facts, files, folder, seen)
 
     def plan(self, source: Path | str, **fields: Any) -> Plan:
         """What a job would do."""

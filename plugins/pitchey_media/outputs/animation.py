@@ -33,9 +33,11 @@ class AnimationOutput(PresetOutput):
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
         self._step: Step | None = None
-        self._names = {kind: f"{making.stem}-{name}.{kind}" for kind in preset.animation.formats}
-        for kind, each in self._names.items():
-            self.reserve(each, f"image/{kind}")
+        self._names = dict(zip(preset.animation.formats, self.artifacts, strict=True))
+
+    @classmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}.{kind}": f"image/{kind}" for kind in preset.animation.formats}
 
     def prepare(self) -> None:
         settings, work = self.preset.animation, self.making.work

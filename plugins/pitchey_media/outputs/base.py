@@ -67,6 +67,7 @@ class Making:
             subtitles=subtitles,
             max_bitrate=video.max_bitrate,
             key_seconds=video.key_seconds,
+            max_key_seconds=video.max_key_seconds,
             profile=video.profile,
             max_channels=audio.channels,
             sample_rate=audio.sample_rate,
@@ -86,6 +87,13 @@ class PresetOutput(ABC):
         self.making = making
         self.facts = PresetFacts(preset=name, status="completed")
         self._paths: dict[str, Path] = {}
+        for each, media_type in self.names(name, preset, making.stem).items():
+            self.reserve(each, media_type)
+
+    @classmethod
+    @abstractmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        """The artifacts that a preset makes of every input, with their media types; a ladder adds its renditions."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -134,11 +142,15 @@ class PresetOutput(ABC):
     def artifacts(self) -> list[str]:
         return list(self._paths)
 
+    def give_up(self, name: str) -> None:
+        """Release an artifact, written or not."""
+        self.making.job.stage.drop(name)
+        del self._paths[name]
+
     def fail(self, error: PitcheyError) -> None:
         """Give up the preset with everything that it has written; the others go on."""
-        for name in self._paths:
-            self.making.job.stage.drop(name)
-        self._paths.clear()
+        for name in self.artifacts:
+            self.give_up(name)
         self.facts = self.facts.model_copy(
             update={"status": "failed", "error": error.as_record(), "artifacts": [], "outputs": []}
         )

@@ -26,8 +26,7 @@ class FileOutput(PresetOutput):
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
         self._box = container(preset.container)
-        self._artifact = f"{making.stem}-{name}.{self._box.name}"
-        self.reserve(self._artifact, self._box.media_type)
+        (self._artifact,) = self.artifacts
         self._wanted: Wanted = making.wanted(
             self._box, preset.video, preset.audio, subtitles=preset.subtitles
         )
@@ -36,6 +35,10 @@ class FileOutput(PresetOutput):
             self._wanted = replace(self._wanted, picture=False)
         if not (self._box.picture and self._wanted.picture):
             self._wanted = replace(self._wanted, from_start=True)
+
+    @classmethod
+    def names(cls, name: str, preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}.{preset.container}": container(preset.container).media_type}
 
     def prepare(self) -> None:
         target = self.preset.video.quality

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import bisect
-import itertools
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import av
-
 from pitchey_core.errors import InputError, ToolFailed
+from pitchey_core.ffmpeg.encoders import CHANNELS
 from pitchey_core.ffmpeg.filters import output_size
 from pitchey_core.ffmpeg.formats import Container
+from pitchey_core.ffmpeg.graph import Tap
 from pitchey_core.ffmpeg.media import StreamInfo
-from pitchey_core.ffmpeg.naming import file_argument
-from pitchey_core.ffmpeg.steps import Wanted
+from pitchey_core.ffmpeg.steps import Step, StreamReport, Wanted
 from pitchey_core.ffmpeg.transcode import Rendered, Renders, Rendition
 from pitchey_media.outputs.base import Making, PresetOutput
+from pitchey_media.outputs.playlists import (
+    PLAYLIST_TYPE,
+    Segment,
+    codec_of,
+    exact,
+    mean_rate,
+    media_tag,
+    peak_rate,
+    read_segments,
+    title_of,
+    unique,
+)
+from pitchey_media.outputs.subtitles import SubtitleTrack, plan_subtitles
 from pitchey_media.schema import Preset, Rung, box_of
 
-__all__ = ["HlsOutput", "Segment", "read_segments"]
+__all__ = ["HlsOutput", "pruned"]
 
-PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
 _NOTHING: Final[frozenset[str]] = frozenset()
 # What the muxer of HLS writes: an mp4 of fragments. It is copied from nothing, so it keeps nothing.
 _CMAF: Final = Container(
@@ -33,20 +40,7 @@ _CMAF: Final = Container(
     keeps_video=_NOTHING, keeps_audio=_NOTHING,
     holds_video=frozenset({"h264"}), holds_audio=frozenset({"aac"}),
 )  # fmt: skip
-_DURATION = re.compile(r"#EXTINF:([0-9.]+)")
-_TARGET = re.compile(r"#EXT-X-TARGETDURATION:\d+")
-_RANGE = re.compile(r"#EXT-X-BYTERANGE:(\d+)@(\d+)")
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
 _AAC_LC: Final = "mp4a.40.2"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One segment: its length in seconds, and where it lies in its file, in bytes."""
-
-    seconds: float
-    offset: int
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +57,16 @@ class HlsOutput(PresetOutput):
 
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
-        self._folder = f"{making.stem}-{name}"
-        self._master = f"{self._folder}/master.m3u8"
-        self.reserve(self._master, PLAYLIST_TYPE)
+        (self._master,) = self.artifacts
+        self._folder = self._master.partition("/")[0]
         self._pictures: list[_Track] = []
         self._sounds: list[_Track] = []
+        self._subtitles: list[SubtitleTrack] = []
+        self._texts: list[StreamReport] = []
+
+    @classmethod
+    def names(cls, name: str, _preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}/master.m3u8": PLAYLIST_TYPE}
 
     def prepare(self) -> None:
         info = self.making.work.info
@@ -78,14 +77,28 @@ class HlsOutput(PresetOutput):
                 remedy="use a preset for sound, such as audio-podcast",
             )
         assert self.preset.hls is not None
-        for size, rung in pruned(main, self.preset.hls.rungs):
-            label = f"{min(size)}p"
+        rungs = pruned(main, self.preset.hls.rungs)
+        labels = unique([f"{min(size)}p" for size, _ in rungs], separator="-")
+        for label, (_, rung) in zip(labels, rungs, strict=True):
             self._pictures.append(self._track(label, main, self._rung(rung), "video/mp4"))
+        if self.preset.subtitles:
+            self._plan_subtitles()
         if self.preset.audio.codec == "none":
             return
         for number, stream in enumerate(each for each in info.of_kind("audio") if each.decodable):
             wanted = replace(self._base(), picture=False, track=stream.index)
             self._sounds.append(self._track(f"audio-{number}", stream, wanted, "audio/mp4"))
+
+    def _plan_subtitles(self) -> None:
+        steps, self._texts = plan_subtitles(self.making.work.info, self._base(), self.making.work.name)
+        for number, step in enumerate(steps):
+            name = f"{self._folder}/subtitles-{number}"
+            self.reserve(f"{name}.m3u8", PLAYLIST_TYPE)
+            path = self.reserve(f"{name}.vtt", "text/vtt")
+            self._subtitles.append(SubtitleTrack(f"{name}.vtt", path, step))
+
+    def taps(self) -> Sequence[Tap]:
+        return [track.tap for track in self._subtitles]
 
     def _base(self) -> Wanted:
         hls = self.preset.hls
@@ -133,8 +146,9 @@ class HlsOutput(PresetOutput):
             playlist = self.path(f"{self._folder}/{track.name}.m3u8")
             playlist.write_text(exact(playlist.read_text("utf-8"), track.rendition.path), "utf-8")
         self._check_alignment()
-        self.path(self._master).write_text(self._playlist(pictures), "utf-8")
-        reports = {report.index: report for report in pictures[0].plan.reports}
+        self._finish_subtitles(renders)
+        self.path(self._master).write_text(self._playlist(pictures, sounds), "utf-8")
+        reports = {report.index: report for report in (*pictures[0].plan.reports, *self._texts)}
         for rendered in sounds:
             step = rendered.plan.audio[0]
             reports[step.source.index] = rendered.plan.reports[step.source.index]
@@ -153,6 +167,25 @@ class HlsOutput(PresetOutput):
     def video(self) -> Path | None:
         return self._pictures[0].rendition.path if self._pictures else None
 
+    def _finish_subtitles(self, renders: Renders) -> None:
+        """Complete the subtitles; those that cannot be converted are left out, since a film plays without them."""
+        seconds = max(
+            sum(segment.seconds for segment in self._segments(track))
+            for track in (*self._pictures, *self._sounds)
+        )
+        for track in list(self._subtitles):
+            playlist = track.name.removesuffix("vtt") + "m3u8"
+            error = renders.taps[track.name] or track.complete(self.path(playlist), seconds)
+            if error is None:
+                continue
+            self._subtitles.remove(track)
+            for name in (track.name, playlist):
+                self.give_up(name)
+            lost = StreamReport.of(
+                track.step.source, "drop", reason=f"it cannot be converted: {error.message}"
+            )
+            self._texts = [lost if each.index == lost.index else each for each in self._texts]
+
     # -- playlists ----------------------------------------------------------------------------------------------
 
     def _segments(self, track: _Track) -> list[Segment]:
@@ -170,23 +203,14 @@ class HlsOutput(PresetOutput):
                     f"the segments of {name} are not those of {self._pictures[0].name}",
                     tool="ffmpeg",
                     returncode=0,
+                    remedy="use hardware=off" if self.making.payload.hardware != "off" else None,
                 )
 
-    def _playlist(self, pictures: Sequence[Rendered]) -> str:
+    def _playlist(self, pictures: Sequence[Rendered], heard: Sequence[Rendered]) -> str:
         """The master playlist (RFC 8216). Bit rates are measured, not those that were asked for."""
         lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
         sounds = [self._segments(track) for track in self._sounds]
-        default = next((n for n, track in enumerate(self._sounds) if track.stream.default), 0)
-        names = unique([_title(track.stream) for track in self._sounds])
-        for number, (track, name) in enumerate(zip(self._sounds, names, strict=True)):
-            language = track.stream.language
-            known = language is not None and language != "und" and _LANGUAGE.fullmatch(language)
-            lines.append(
-                f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="audio",NAME="{name}",'
-                + (f'LANGUAGE="{language}",' if known else "")
-                + f"DEFAULT={'YES' if number == default else 'NO'},AUTOSELECT=YES,"
-                + f'URI="{track.name}.m3u8"'
-            )
+        lines += self._media_tags([each.plan.audio[0] for each in heard])
         loudest = max((peak_rate(each) for each in sounds), default=0)
         average = max((mean_rate(each) for each in sounds), default=0)
         for track, rendered in zip(self._pictures, pictures, strict=True):
@@ -201,9 +225,32 @@ class HlsOutput(PresetOutput):
                 f'CODECS="{",".join([codecs, _AAC_LC] if sounds else [codecs])}",'
                 f"RESOLUTION={step.size[0]}x{step.size[1]},FRAME-RATE={rate:.3f}"
                 + (',AUDIO="audio"' if sounds else "")
+                + (',SUBTITLES="subtitles"' if self._subtitles else "")
             )
             lines.append(f"{track.name}.m3u8")
         return "\n".join(lines) + "\n"
+
+    def _media_tags(self, steps: Sequence[Step]) -> list[str]:
+        """The lines of the sounds, whose steps are given, and of the subtitles."""
+        lines = []
+        default = next((n for n, track in enumerate(self._sounds) if track.stream.default), 0)
+        names = unique([title_of(track.stream, "audio") for track in self._sounds])
+        for number, (track, name) in enumerate(zip(self._sounds, names, strict=True)):
+            chosen = {"DEFAULT": "YES" if number == default else "NO", "AUTOSELECT": "YES"}
+            if (channels := channels_of(steps[number])) is not None:
+                chosen["CHANNELS"] = f'"{channels}"'
+            lines.append(media_tag("AUDIO", "audio", name, track.stream, f"{track.name}.m3u8", chosen))
+        streams = [track.step.source for track in self._subtitles]
+        # A group has one default at most; sound always has one, subtitles only if their file says so.
+        shown = next((n for n, stream in enumerate(streams) if stream.default), None)
+        names = unique([title_of(stream, "subtitles") for stream in streams])
+        for number, (stream, name) in enumerate(zip(streams, names, strict=True)):
+            chosen = {"DEFAULT": "YES" if number == shown else "NO", "AUTOSELECT": "YES"}
+            if stream.forced:
+                chosen["FORCED"] = "YES"
+            uri = self._subtitles[number].name.rpartition("/")[2].replace(".vtt", ".m3u8")
+            lines.append(media_tag("SUBTITLES", "subtitles", name, stream, uri, chosen))
+        return lines
 
 
 def pruned(main: StreamInfo, rungs: Sequence[Rung]) -> list[tuple[tuple[int, int], Rung]]:
@@ -219,70 +266,8 @@ def pruned(main: StreamInfo, rungs: Sequence[Rung]) -> list[tuple[tuple[int, int
     return sorted(found.items(), key=lambda each: -each[0][0] * each[0][1])
 
 
-def read_segments(playlist: str) -> list[Segment]:
-    """The segments of a media playlist with byte ranges."""
-    lengths = [float(each) for each in _DURATION.findall(playlist)]
-    ranges = [(int(size), int(offset)) for size, offset in _RANGE.findall(playlist)]
-    return [Segment(seconds, offset, size) for seconds, (size, offset) in zip(lengths, ranges, strict=True)]
-
-
-def exact(playlist: str, path: Path) -> str:
-    """The same playlist with the lengths that its segments really have.
-
-    ffmpeg adds up what packets say of their lengths, which leaves out the gaps of a variable frame rate.
-    """
-    segments = read_segments(playlist)
-    offsets = [segment.offset for segment in segments]
-    starts = [math.inf] * len(segments)
-    end = 0.0
-    with av.open(file_argument(path), format="mov") as media:
-        stream = media.streams[0]
-        for packet in media.demux(stream):
-            if packet.pts is None or packet.time_base is None or not packet.size:
-                continue
-            begin = float(packet.pts * packet.time_base)
-            number = bisect.bisect_right(offsets, packet.pos or 0) - 1
-            starts[number] = min(starts[number], begin)
-            end = max(end, begin + float((packet.duration or 0) * packet.time_base))
-    lengths = [after - before for before, after in itertools.pairwise([*starts, end])]
-    found = iter(lengths)
-    text = _DURATION.sub(lambda _: f"#EXTINF:{next(found):.6f}", playlist)
-    # RFC 8216: no segment, rounded to the nearest second, may be longer.
-    return _TARGET.sub(f"#EXT-X-TARGETDURATION:{max(1, *(math.floor(each + 0.5) for each in lengths))}", text)
-
-
-def peak_rate(segments: Sequence[Segment]) -> int:
-    """Bits a second of the busiest segment."""
-    return max(round(each.bytes * 8 / max(each.seconds, 0.1)) for each in segments)
-
-
-def mean_rate(segments: Sequence[Segment]) -> int:
-    """Bits a second on average."""
-    return round(sum(each.bytes for each in segments) * 8 / max(sum(each.seconds for each in segments), 0.1))
-
-
-def codec_of(path: Path) -> tuple[str, float]:
-    """The RFC 6381 name of an H.264 stream, from its configuration record, and its frame rate."""
-    with av.open(file_argument(path), format="mov") as media:
-        stream = media.streams.video[0]
-        record = bytes(stream.codec_context.extradata or b"")
-        rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return f"avc1.{record[1:4].hex()}", rate
-
-
-def _title(stream: StreamInfo) -> str:
-    """What a player's menu shows for a track; quotes and line ends would end the attribute."""
-    language = stream.language if stream.language != "und" else None
-    name = stream.title or language or "audio"
-    return "".join(ch for ch in name if ch.isprintable() and ch != '"').strip() or "audio"
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Names that all differ, as members of one group must."""
-    found: list[str] = []
-    for name in names:
-        number, candidate = 2, name
-        while candidate in found:
-            candidate, number = f"{name} {number}", number + 1
-        found.append(candidate)
-    return found
+def channels_of(step: Step) -> int | None:
+    """Channels of a track as it is written."""
+    if step.action == "encode" and step.layout is not None:
+        return CHANNELS[step.layout]
+    return step.source.audio.channels if step.source.audio is not None else None

@@ -33,10 +33,12 @@ class WaveformOutput(PresetOutput):
 
     def __init__(self, name: str, preset: Preset, making: Making) -> None:
         super().__init__(name, preset, making)
-        self._picture, self._peaks = (f"{making.stem}-{name}.{kind}" for kind in ("png", "json"))
-        self.reserve(self._picture, "image/png")
-        self.reserve(self._peaks, "application/json")
+        self._picture, self._peaks = self.artifacts
         self._stream: StreamInfo | None = None
+
+    @classmethod
+    def names(cls, name: str, _preset: Preset, stem: str) -> dict[str, str]:
+        return {f"{stem}-{name}.png": "image/png", f"{stem}-{name}.json": "application/json"}
 
     def prepare(self) -> None:
         work = self.making.work
@@ -80,7 +82,7 @@ class WaveformOutput(PresetOutput):
                     found.append(float(line.rpartition("=")[2]))
 
         late = late_by(work.info, stream, work.start)
-        cut = cut_of(work.info.demuxer, work.start, work.duration)
+        cut = cut_of(work.info, work.start, work.duration)
         options = input_options(work.info.demuxer, threads=work.job.threads, pixels=work.job.limits.pixels)
         lead = "".join(f"{written(each)}," for each in (*cut.before(), *from_the_start(late)))
         levels = (
