@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
@@ -16,11 +17,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pitchey_core.errors import Cancelled, UsageError
+from pitchey_core.errors import Cancelled, InputError, UsageError
 from pitchey_core.order import JobOrder
 from pitchey_core.process import Completed, ProcessLimits, run
 from pitchey_core.resources import Limits
-from pitchey_core.storage import FetchPolicy, Stage, fetch
+from pitchey_core.storage import FetchPolicy, Stage, fetch, to_path
 
 if TYPE_CHECKING:
     from pitchey_core.hooks import CatalogEntry
@@ -158,9 +159,23 @@ class JobContext:
 
         Raises:
             OutputExists: It is there already and the job may not overwrite it.
-            InputError: The name is not allowed, or taken by another output of this job.
+            InputError: The name is not allowed, taken by another output of this job, or it is one of its inputs.
         """
+        self._spare_inputs(name)
         return self.stage.path(name, media_type)
+
+    def _spare_inputs(self, name: str) -> None:
+        """Refuse to replace what was fetched, whatever may be overwritten."""
+        folder = None if self._order.output is None else to_path(self._order.output)
+        if folder is None:
+            return
+        for path in self._fetched.values():
+            with contextlib.suppress(OSError):
+                if path.samefile(folder / name):
+                    raise InputError(
+                        f"the output {name!r} would replace the input {str(path)!r}",
+                        remedy="choose another output folder, or another name for the output",
+                    )
 
     @property
     def stage(self) -> Stage:
@@ -192,7 +207,7 @@ class JobContext:
     def checkpoint(self, key: str, value: Any = _UNSET) -> Any:
         """Keep (with ``value``) or read (without) JSON data that survives a killed attempt.
 
-        ``None`` is returned for a key that was never written.
+        ``None`` is returned for a key that was never written, or whose file is damaged.
         """
         if not key or not all(ch.isalnum() or ch in "-_." for ch in key):
             raise ValueError(f"checkpoint key {key!r}: only letters, digits, '-', '_' and '.'")
@@ -200,7 +215,7 @@ class JobContext:
         if value is _UNSET:
             try:
                 return json.loads(path.read_bytes())
-            except FileNotFoundError:
+            except (FileNotFoundError, ValueError):
                 return None
         with tempfile.NamedTemporaryFile("w", dir=self.scratch, suffix=".tmp", delete=False) as file:
             json.dump(value, file)

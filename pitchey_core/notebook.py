@@ -29,7 +29,8 @@ _TEXT: Final = (
 
 def result_html(result: Result[Any]) -> str:
     """The result as a fragment of HTML, without scripts; files that are not local or too large are only named."""
-    head = f"{result.status}, ${result.cost_usd}"
+    # A dollar sign before and one in the text below would make a formula of what is between.
+    head = f"{result.status}, USD {result.cost_usd}"
     parts = [f"<p><b>{escape(head)}</b></p>"]
     if result.error is not None:
         parts.append(f"<p style='color:#b00'>{escape(str(result.error))}</p>")

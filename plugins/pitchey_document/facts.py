@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,6 +12,9 @@ from pitchey_core.processor import Facts
 from pitchey_document.security import SecurityFacts
 
 __all__ = ["DocumentFacts", "OcrFacts", "OutlineEntry", "PageFacts", "TextSource"]
+
+_MOST_BYTES: Final = 200 * 1024
+"""Facts may have 256 KiB of JSON; a warning or two come afterwards."""
 
 TextSource = Literal["text-layer", "ocr", "none", "failed"]
 
@@ -106,3 +111,34 @@ class DocumentFacts(Facts):
     resumed_pages: int = 0
     timings: dict[str, float] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
+
+    def shorten(self) -> None:
+        """Halve the longest list until the facts are as small as facts have to be, and say so in a warning.
+
+        What a document calls its title, headings and links is as long as its author likes.
+        """
+        shortened = False
+        while _size(self.model_dump(mode="json")) > _MOST_BYTES:
+            found: list[list[Any]] = [self.pages, self.outline, self.warnings, *_lists(self.security)]
+            longest = max(found, key=lambda each: _size([_plain(entry) for entry in each]))
+            if _size(self.metadata) > _size([_plain(entry) for entry in longest]):
+                self.metadata = dict(list(self.metadata.items())[: len(self.metadata) // 2])
+            else:
+                del longest[len(longest) // 2 :]
+            shortened = True
+        if shortened:
+            self.warnings.append("the facts are shortened to 200 KiB; the JSON output has all pages")
+
+
+def _lists(security: SecurityFacts) -> list[list[Any]]:
+    return [value for each in fields(security) if isinstance(value := getattr(security, each.name), list)]
+
+
+def _plain(entry: Any) -> Any:
+    if isinstance(entry, BaseModel):
+        return entry.model_dump(mode="json")
+    return asdict(entry) if is_dataclass(entry) and not isinstance(entry, type) else entry
+
+
+def _size(data: Any) -> int:
+    return len(json.dumps(data))

@@ -8,12 +8,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pitchey_core.errors import InputError, PitcheyError, SlotCrashed, ToolFailed, ToolMissing
+from pitchey_core.errors import InputError, LimitExceeded, PitcheyError, SlotCrashed, ToolFailed, ToolMissing
 from pitchey_document.facts import DocumentFacts, OutlineEntry
 from pitchey_document.markdown import to_markdown, to_text
 from pitchey_document.office.conversion import convert_to_pdf
 from pitchey_document.paged import draw_pages
 from pitchey_document.parsing import Parsed, parse
+from pitchey_document.payload import selected_pages
 from pitchey_document.security import SecurityFacts
 from pitchey_document.structure import Structure
 from pitchey_document.work import Work
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_flowing"]
 
+_FAULTS = (ToolMissing, ToolFailed, InputError, LimitExceeded, SlotCrashed)
+"""What LibreOffice and its result may fail with while the text is good."""
 _MOST_OUTLINE = 200
 _LONGEST_TITLE = 200
 
@@ -38,6 +41,7 @@ def read_flowing(work: Work, facts: DocumentFacts) -> None:
     if work.kind.encrypted:
         facts.security.encryption = facts.security.encryption or "Office"
     structure = parsed.structure
+    _select(work, structure)
     facts.metadata = structure.metadata
     facts.page_count = parsed.told.get("pages")
     facts.outline = _outline(structure)
@@ -68,6 +72,24 @@ def _parse(work: Work, source: Path) -> Parsed:
         return parse(work.job, source, work.kind, work.limits)
     except SlotCrashed as error:
         raise InputError(f"{work.name!r} is damaged: it crashes its reader") from error
+
+
+def _select(work: Work, structure: Structure) -> None:
+    """Keep the slides or sheets that were chosen; other documents have no pages before they are laid out."""
+    if work.payload.pages is None:
+        return
+    if (
+        any(section.kind in {"slide", "sheet"} for section in structure.sections)
+        and work.kind.family == "office"
+    ):
+        chosen = set(selected_pages(work.payload.pages, len(structure.sections)))
+        structure.sections = [section for section in structure.sections if section.number in chosen]
+        if not structure.sections:
+            raise InputError(f"{work.name!r}: pages={work.payload.pages!r} selects no slide and no sheet")
+    else:
+        work.warnings.append(
+            "pages are chosen for pictures only: this document has none before it is laid out"
+        )
 
 
 def _outline(structure: Structure) -> list[OutlineEntry]:
@@ -118,14 +140,17 @@ def _convert(work: Work, source: Path, parsed: Parsed) -> None:
     try:
         with work.timed("convert"):
             pdf = convert_to_pdf(work.job, *_convertible(work, source, parsed))
-    except (ToolMissing, ToolFailed, InputError) as error:
+    except _FAULTS as error:
         _without_pdf(work, error)
         return
     if "pdf" in outputs:
         shutil.copyfile(pdf, outputs.path("pdf"))
     if outputs.wants_pictures:
-        with work.timed("pages"):
-            draw_pages(work, pdf)
+        try:
+            with work.timed("pages"):
+                draw_pages(work, pdf)
+        except _FAULTS as error:
+            _without_pictures(work, error)
 
 
 def _convertible(work: Work, source: Path, parsed: Parsed) -> tuple[Path, str]:
@@ -144,14 +169,17 @@ def _convertible(work: Work, source: Path, parsed: Parsed) -> tuple[Path, str]:
 
 
 def _without_pdf(work: Work, error: PitcheyError) -> None:
-    asked_for = work.payload.outputs is not None
     if not work.payload.wanted - {"pdf", "previews"}:
         # Nothing else was wanted, so its class says what can be done.
         raise error
     if "pdf" in work.outputs:
         work.outputs.give_up("pdf")
+    _without_pictures(work, error)
+
+
+def _without_pictures(work: Work, error: PitcheyError) -> None:
     work.outputs.give_up_pictures()
-    if asked_for:
+    if work.payload.outputs is not None:
         work.failures.append(error)
     else:
         remedy = re.sub(r"\s+", " ", error.remedy or "")

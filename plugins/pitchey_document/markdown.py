@@ -112,18 +112,19 @@ def _markdown_table(rows: list[list[str]]) -> str:
     width = max(map(len, rows), default=0)
     if not width:
         return ""
-    lines = [_markdown_row(row, width) for row in rows]
-    lines.insert(1, "|" + " --- |" * width)
-    return "\n".join(lines)
+    # Only the header has to be as wide as the widest row: shorter ones are filled up by whoever reads them (GFM 4.10),
+    # and would be the square of the table's size if they were filled up here.
+    header = _markdown_row(rows[0]) + "  |" * (width - len(rows[0]))
+    return "\n".join([header, "|" + " --- |" * width, *map(_markdown_row, rows[1:])])
 
 
-def _markdown_row(row: list[str], width: int) -> str:
+def _markdown_row(row: list[str]) -> str:
     # Most cells hold nothing to escape; one look at the whole row tells.
     joined = " | ".join(row)
     if _INLINE.search("".join(row)) is None and "\n" not in joined and "\r" not in joined:
-        return f"| {joined} |" + "  |" * (width - len(row))
+        return f"| {joined} |"
     cells = [_escaped_inline(each).replace("\r", "").replace("\n", "<br>") for each in row]
-    return f"| {' | '.join(cells)} |" + "  |" * (width - len(row))
+    return f"| {' | '.join(cells)} |"
 
 
 def _quoted(text: str) -> str:

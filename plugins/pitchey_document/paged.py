@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,8 +14,9 @@ from pitchey_document.facts import DocumentFacts, OcrFacts, OutlineEntry, PageFa
 from pitchey_document.isolated import count_pages, picture_to_pdf
 from pitchey_document.markdown import to_markdown
 from pitchey_document.pages.contents import read_content
+from pitchey_document.pages.judging import OCR_OFF
 from pitchey_document.pages.paragraphs import page_blocks
-from pitchey_document.pages.reading import PageOrder, picture_path
+from pitchey_document.pages.reading import TIME_UP, PageOrder, picture_path
 from pitchey_document.pages.supervising import PageRun
 from pitchey_document.payload import selected_pages
 from pitchey_document.pdf.inspecting import inspect_pdf
@@ -32,8 +34,6 @@ __all__ = ["draw_pages", "read_pdf", "read_pictures"]
 _PAGES_FROM, _OUTPUTS_FROM = 0.05, 0.92
 """Shares of the progress bar."""
 _MOST_FACT_PAGES: Final = 500
-_MOST_FACT_BYTES: Final = 110_000
-"""Of the pages in the facts, which may have 256 KiB in all."""
 _INSPECT_SHARE: Final = 0.5
 
 
@@ -64,7 +64,11 @@ def _inspect(work: Work) -> dict[str, Any]:
     """What the PDF says of itself; what of it cannot be read becomes a warning."""
     parts: dict[str, Any] = {}
 
-    def take(part: dict[str, Any]) -> None:
+    folder = work.job.workdir / "inspected"
+    folder.mkdir()
+
+    def take(name: str) -> None:
+        part: dict[str, Any] = json.loads((folder / name).read_bytes())
         work.warnings.extend(part.pop("warnings", ()))
         parts.update(part)
 
@@ -74,6 +78,7 @@ def _inspect(work: Work) -> dict[str, Any]:
             str(work.path),
             work.payload.password,
             work.limits.parse_seconds * _INSPECT_SHARE,
+            str(folder),
             limits=work.parse_limits,
             on_item=take,
         )
@@ -148,17 +153,32 @@ def _report(work: Work, facts: DocumentFacts, records: list[dict[str, Any]], eng
     facts.characters = sum(record.get("characters", 0) for record in records)
     facts.words = sum(record.get("words", 0) for record in records)
     pages = [_page_facts(record) for record in records]
-    facts.pages = _fitting(pages)
+    facts.pages = pages[:_MOST_FACT_PAGES]
     if engine is not None:
         facts.ocr = _ocr_facts(work, records, engine)
+    textless = sum(page.source == "none" and page.reason.startswith(f"{OCR_OFF}; ") for page in pages)
+    if textless and work.kind.family == "pdf":
+        work.warnings.append(
+            f"{textless} page{'s' * (textless > 1)} without a text layer, and OCR is off: --ocr auto reads them"
+        )
     failed = [page for page in pages if page.source == "failed"]
     if len(failed) == len(pages):
-        raise InputError(f"{work.name!r}: no page could be read: {failed[0].error}")
+        if failed[0].error == TIME_UP:
+            raise LimitExceeded(
+                f"{work.name!r}: no page was read in time",
+                limit="wall",
+                remedy="raise --wall-limit, or choose --pages",
+            )
+        raise InputError(
+            f"{work.name!r}: no page could be read; the first: {failed[0].error}",
+            remedy="see whether another program opens it; qpdf IN OUT repairs some damaged PDFs",
+        )
     if failed:
         shown = ", ".join(str(page.number) for page in failed[:20]) + (", …" if len(failed) > 20 else "")
         work.failures.append(
             InputError(
-                f"{len(failed)} of {len(pages)} pages could not be read ({shown}); the first: {failed[0].error}"
+                f"{len(failed)} of {len(pages)} pages could not be read ({shown}); the first: {failed[0].error}",
+                remedy="facts.pages says what was wrong with each; --pages leaves pages out",
             )
         )
 
@@ -167,16 +187,6 @@ def _page_facts(record: dict[str, Any]) -> PageFacts:
     return PageFacts.model_validate(
         {key: record[key] for key in record.keys() & PageFacts.model_fields.keys()}
     )
-
-
-def _fitting(pages: list[PageFacts]) -> list[PageFacts]:
-    kept, size = [], 0
-    for page in pages[:_MOST_FACT_PAGES]:
-        size += len(page.model_dump_json()) + 2
-        if size > _MOST_FACT_BYTES:
-            break
-        kept.append(page)
-    return kept
 
 
 def _ocr_facts(work: Work, records: list[dict[str, Any]], engine: Engine) -> OcrFacts:
@@ -331,4 +341,8 @@ def draw_pages(work: Work, pdf: Path) -> None:
     numbers = _selected(work, count)
     run = PageRun(work.job, pdf, order, work.began)
     run.read(numbers, _progress(work))
-    write_pictures(work, [run.records[number] for number in numbers], order)
+    records = [run.records[number] for number in numbers]
+    failed = [record for record in records if record["source"] == "failed"]
+    if failed:
+        work.warnings.append(f"{len(failed)} pages could not be drawn; the first: {failed[0]['error']}")
+    write_pictures(work, records, order)

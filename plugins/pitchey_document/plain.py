@@ -18,6 +18,9 @@ __all__ = ["read_plain"]
 _MOST_CELLS: Final = 1_000_000
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    # Before UTF-16, whose mark begins like that of UTF-32.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -38,7 +41,8 @@ def read_plain(path: str, kind: str, most_characters: int) -> dict[str, Any]:
     with Path(path).open("rb") as file:
         # A character has at most four bytes, in UTF-8 and in UTF-16.
         data = file.read(4 * most_characters + 4)
-    text, encoding = _decoded(data)
+        whole = not file.read(1)
+    text, encoding = _decoded(data, whole=whole)
     if len(text) > most_characters:
         text = text[:most_characters]
         warnings.append(
@@ -59,14 +63,14 @@ def read_plain(path: str, kind: str, most_characters: int) -> dict[str, Any]:
     }
 
 
-def _decoded(data: bytes) -> tuple[str, str]:
+def _decoded(data: bytes, *, whole: bool) -> tuple[str, str]:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return data.decode(name, "replace"), name.removesuffix("-sig")
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
-        if error.start >= len(data) - 4:  # cut in the middle of a character
+        if not whole and error.start >= len(data) - 4:  # cut in the middle of a character
             return data[: error.start].decode("utf-8"), "utf-8"
     return data.decode("cp1252", "replace"), "cp1252"
 
@@ -91,14 +95,15 @@ def _markdown(text: str, warnings: list[str]) -> list[Block]:
 
 def _table(text: str, warnings: list[str]) -> list[Block]:
     try:
-        dialect: Any = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
+        # What it says of quotes is a guess that breaks cells.
+        delimiter = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|").delimiter
     except csv.Error:
-        dialect = csv.excel
+        delimiter = ","
     csv.field_size_limit(len(text) + 1)
     rows: list[list[str]] = []
     cells = 0
     try:
-        for row in csv.reader(io.StringIO(text), dialect):
+        for row in csv.reader(io.StringIO(text), delimiter=delimiter):
             cells += len(row)
             if cells > _MOST_CELLS:
                 warnings.append(f"only the first {len(rows)} rows are read ({_MOST_CELLS} cells)")

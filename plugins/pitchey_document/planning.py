@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from pitchey_core.errors import LimitExceeded, SlotCrashed
 from pitchey_core.processor import Plan, PlanStep
 from pitchey_document.kinds import Kind
+from pitchey_document.limits import DocumentLimits, reader_limits
 from pitchey_document.pages.judging import decide, tidy
 from pitchey_document.pages.sources import open_pages
 from pitchey_document.payload import DocumentPayload, selected_pages
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pitchey_core.context import JobContext
-    from pitchey_document.limits import DocumentLimits
 
 __all__ = ["plan_document", "plan_pages"]
 
@@ -38,16 +39,23 @@ def plan_document(
     if kind.family in {"office", "plain"}:
         return _flowing(payload, kind)
     found: list[dict[str, Any]] = []
-    job.isolate(
-        plan_pages,
-        str(path),
-        kind.name,
-        payload.ocr_mode,
-        payload.pages,
-        payload.password,
-        min(limits.max_pixels, job.limits.pixels),
-        on_item=found.append,
-    )
+    ended = None
+    try:
+        job.isolate(
+            plan_pages,
+            str(path),
+            kind.name,
+            payload.ocr_mode,
+            payload.pages,
+            payload.password,
+            min(limits.max_pixels, job.limits.pixels),
+            limits=reader_limits(job.limits, wall_seconds=limits.parse_seconds),
+            on_item=found.append,
+        )
+    except (SlotCrashed, LimitExceeded) as error:
+        if not found:
+            raise
+        ended = error
     pages = found[: limits.max_pages]
     counts = Counter(each["action"] for each in pages)
     cpu = _START_SECONDS + sum(_SECONDS[each["action"]] for each in pages)
@@ -65,6 +73,11 @@ def plan_document(
                 reason=each["reason"],
             )
             for each in pages
+        ]
+        + [
+            PlanStep(subject="further pages", action="unknown", reason=each.message)
+            for each in [ended]
+            if each
         ],
         wall_seconds=cpu / max(1, min(job.threads, len(pages))),
         cpu_seconds=cpu,

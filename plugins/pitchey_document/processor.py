@@ -52,6 +52,7 @@ class DocumentProcessor(PlanningProcessor[DocumentPayload, DocumentFacts]):
         job.progress(1.0, "done")
         facts.warnings = work.warnings
         facts.timings = {**work.timings, "total": round(time.monotonic() - began, 4)}
+        facts.shorten()
         return _outcome(name, facts, work.failures)
 
     def plan(self, payload: DocumentPayload, job: JobContext) -> Plan:

@@ -140,7 +140,7 @@ def test_markdown_is_not_misread() -> None:
         "## A # b\n\n"
         "\\# no heading  \n\\- no item  \n1\\. no number  \n\\*no\\* \\_emphasis\\_ \\<b\\>, snake_case stays\n\n"
         "- one\n  - deeper\n  1. numbered\n- two\n\n"
-        "| a\\|b | c |\n| --- | --- |\n| line<br>break |  |\n\n"
+        "| a\\|b | c |\n| --- | --- |\n| line<br>break |\n\n"
         "## Slide 2 (hidden): Plan\n\n"
         "> Notes: say  \n> hello\n"
     )

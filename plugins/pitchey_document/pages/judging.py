@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from pitchey_document.pages.sources import Page
 
-__all__ = ["Decision", "decide", "judge", "tidy"]
+__all__ = ["OCR_OFF", "Decision", "decide", "judge", "tidy"]
 
+OCR_OFF: Final = "OCR is off"
 _FEW_CHARACTERS: Final = 40
 """A scan with less than this beside its picture has a stamp or a page number for a text layer."""
 _LARGE_PICTURE: Final = 0.5
@@ -25,23 +26,36 @@ _NO_TEXT: Final = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ue000-\uf8ff\ufffd\ud800-\udfff\U000f0000-\U0010ffff]"
 )
 _GLYPH_NAMES: Final = re.compile(r"\(cid:\d+\)|/g\d{1,5}\b")
+_CUT_WORD: Final = re.compile("([a-zß-ɏ])[\ufffe\x02]\n?(?=[a-zß-ɏ])")
+_CUT: Final = re.compile("[\ufffe\x02]\n?")
 _LATIN_WORD: Final = re.compile("[a-z\u00df-\u024f]{2,}")
 _VOWELS: Final = frozenset("aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýÿœ")
 
 
+Finding = Literal["good", "blank", "off", "asked", "missing", "junk", "stamp"]
+"""What is the matter with a page; ``stamp``: its text layer is next to nothing beside a picture of the page."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a page is recognised, and why."""
+    """Where the text of a page comes from, and why, in words."""
 
-    recognise: bool
+    finding: Finding
     reason: str
+
+    @property
+    def recognise(self) -> bool:
+        return self.finding in {"asked", "missing", "junk", "stamp"}
 
 
 def tidy(text: str) -> str:
     """A text layer with one kind of line end, words that a line break has cut joined, and no NULs."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    # Between pages it means something.
+    text = text.replace("\f", "\n")
     # PDFium writes U+FFFE for a hyphen at the end of a line, and U+0002 in older versions.
-    return re.sub("[\ufffe\x02]\n?", "", text).strip("\n")
+    text = _CUT_WORD.sub(r"\1", text)
+    return _CUT.sub("-", text).strip("\n")
 
 
 def judge(text: str) -> str | None:
@@ -78,16 +92,16 @@ def decide(mode: str, text: str, page: Page) -> Decision:
     """
     wrong = judge(text)
     if mode == "never":
-        return Decision(False, "OCR is off" + (f"; {wrong}" if wrong else ""))
+        return Decision("off", OCR_OFF + (f"; {wrong}" if wrong else ""))
     if not text.strip() and page.is_empty():
-        return Decision(False, "the page is blank")
+        return Decision("blank", "the page is blank")
     if mode == "always":
-        return Decision(True, "OCR was asked for")
+        return Decision("asked", "OCR was asked for")
     if wrong is not None:
-        return Decision(True, wrong)
+        return Decision("junk" if text.strip() else "missing", wrong)
     count = sum(map(len, text.split()))
     if count < _FEW_CHARACTERS and (share := page.pictured()[0]) >= _LARGE_PICTURE:
         return Decision(
-            True, f"a picture covers {share:.0%} of the page and the text layer has {count} characters"
+            "stamp", f"a picture covers {share:.0%} of the page and the text layer has {count} characters"
         )
-    return Decision(False, "the text layer is good")
+    return Decision("good", "the text layer is good")

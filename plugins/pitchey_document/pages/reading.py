@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pitchey_document.ocr.words import PageReading
 
-__all__ = ["PICTURE_SUFFIXES", "PageOrder", "picture_path", "read_pages"]
+__all__ = ["PICTURE_SUFFIXES", "TIME_UP", "PageOrder", "failed_page", "picture_path", "read_pages"]
 
 PICTURE_SUFFIXES: Final = {"webp": "webp", "jpeg": "jpg", "png": "png"}
 _SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -34,6 +34,9 @@ _SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
 }
 _LOWEST_DPI: Final = 150.0
 _BLANK_CONTRAST: Final = 24
+_MOST_CHARACTERS: Final = 200_000
+"""Of a page's text; a page of a newspaper has 30,000."""
+TIME_UP: Final = "the job's time was up before this page"
 _TALLEST: Final = 16383
 """Pixels of a side that WebP takes; the tape of a till would be drawn taller."""
 
@@ -103,27 +106,29 @@ def _records(
     source: PageSource, numbers: Sequence[int], wanted: PageOrder, ends: float | None, contents: ContentWriter
 ) -> Iterator[dict[str, Any]]:
     for number in numbers:
-        if ends is not None and time.monotonic() >= ends:
-            yield _failed(number, "the job's time was up before this page")
-            continue
         began = time.monotonic()
+        left = wanted.page_seconds if ends is None else min(wanted.page_seconds, ends - began)
+        if left <= 0:
+            yield failed_page(number, TIME_UP)
+            continue
         # The kernel ends the process, wherever in a library it hangs; the supervisor goes on behind this page.
-        signal.setitimer(signal.ITIMER_REAL, wanted.page_seconds)
+        signal.setitimer(signal.ITIMER_REAL, left)
         try:
             with source.page(number) as page:
                 record = _read(page, number, wanted, contents)
         except PitcheyError as error:
-            record = _failed(number, error.message)
+            record = failed_page(number, error.message)
         except MemoryError:
-            record = _failed(number, "it needs more memory than it may use")
+            record = failed_page(number, "it needs more memory than it may use")
         except Exception as error:  # noqa: BLE001 - three libraries meet hostile input here; the others go on
-            record = _failed(number, f"{type(error).__name__}: {str(error)[:300]}")
+            record = failed_page(number, f"{type(error).__name__}: {str(error)[:300]}")
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         yield {**record, "seconds": round(time.monotonic() - began, 4)}
 
 
-def _failed(number: int, words: str) -> dict[str, Any]:
+def failed_page(number: int, words: str) -> dict[str, Any]:
+    """The record of a page that could not be read."""
     return {"number": number, "source": "failed", "reason": "it could not be read", "error": words}
 
 
@@ -148,8 +153,12 @@ def _read(page: Page, number: int, order: PageOrder, contents: ContentWriter) ->
 
 
 def _read_text(page: Page, order: PageOrder, contents: ContentWriter) -> dict[str, Any]:
-    layer = tidy(page.text())
+    layer = page.text()
+    cut = len(layer) > _MOST_CHARACTERS
+    layer = tidy(layer[:_MOST_CHARACTERS])
     decision = decide(order.mode, layer, page)
+    if decision.recognise and order.engine is None and layer.strip():
+        decision = Decision("off", f"{decision.reason}; there is no OCR engine")
     text, reading, told = layer, None, {}
     if decision.recognise:
         reading, dpi = _recognise(page, order)
@@ -169,7 +178,8 @@ def _read_text(page: Page, order: PageOrder, contents: ContentWriter) -> dict[st
     words = text.split()
     return {
         "source": source if words else "none",
-        "reason": decision.reason,
+        "reason": decision.reason
+        + (f"; only its first {_MOST_CHARACTERS} characters are kept" if cut else ""),
         "characters": sum(map(len, words)),
         "words": len(words),
         "content": contents.add(content),
@@ -211,14 +221,16 @@ def _recognise(page: Page, order: PageOrder) -> tuple[PageReading | None, float]
 
 
 def _better(layer: str, reading: PageReading | None, decision: Decision) -> Decision:
-    """Recognition of a page that has a text layer may find less than that; then the layer stays, if it is good."""
+    """The text layer of a page stays where recognition finds less, or finds what looked wrong in the layer, too."""
     if reading is None:
-        return Decision(False, "the page is blank")
+        return Decision("blank", "the page is blank")
     if not reading.words:
-        return Decision(False, f"{decision.reason}; recognition found nothing")
-    recognised, kept = len(reading.text), len(layer)
-    if recognised < kept and decision.reason.startswith("a picture covers") and judge(layer) is None:
-        return Decision(False, "recognition found less than the text layer has")
+        return Decision("good", f"{decision.reason}; recognition found nothing")
+    if decision.finding == "stamp" and len(reading.text) < len(layer):
+        return Decision("good", "recognition found less than the text layer has")
+    if decision.finding == "junk" and judge(reading.text) is not None:
+        # Listings of a machine's code and tables of acronyms have few vowels, whoever reads them.
+        return Decision("good", "the text layer is good: recognition finds the same kind of words")
     return decision
 
 

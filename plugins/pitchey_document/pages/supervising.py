@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pitchey_core.errors import LimitExceeded, PitcheyError, SlotCrashed
 from pitchey_document.limits import reader_limits
 from pitchey_document.pages.contents import read_content
-from pitchey_document.pages.reading import PageOrder, read_pages
+from pitchey_document.pages.reading import TIME_UP, PageOrder, failed_page, read_pages
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
@@ -23,11 +23,11 @@ __all__ = ["PageRun"]
 _CHECKPOINT: Final = "pages"
 _CHECKPOINT_SECONDS: Final = 1.0
 """Between checkpoints: a page that is recognised takes longer, a text layer is read again in less time."""
-_MOST_CRASHES: Final = 20
 _OF_A_PROCESS: Final = {"memory", "wall"}
 """Limits that a page's reader can exceed; any other is the whole document's."""
-_TIME_SHARE: Final = 0.9
-"""Of the job's wall limit; the rest writes down what was read."""
+_RESERVED_SHARE: Final = 0.1
+_RESERVED_SECONDS: Final = 3.0
+"""Of the job's wall limit, for writing down what was read: the larger of both, but at most a third."""
 
 
 class _Stopped(PitcheyError):
@@ -49,7 +49,6 @@ class PageRun:
     began: float
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     resumed: int = 0
-    _crashes: int = 0
     _written: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -112,21 +111,13 @@ class PageRun:
                 left = [number for number in left if number not in self.records]
                 if not left or self._out_of_time():
                     break
-                self._crashes += 1
                 # They are read in order, so the first without a record is the one that did it.
-                take(_lost(left.pop(0), _words(error)))
-                if self._crashes >= _MOST_CRASHES:
-                    break
+                take(failed_page(left.pop(0), _words(error)))
             else:
                 break
         for number in left:
             if number not in self.records:
-                words = (
-                    "the job's time was up before this page"
-                    if self._out_of_time()
-                    else "too many pages failed"
-                )
-                take(_lost(number, words))
+                take(failed_page(number, TIME_UP))
 
     def _read_in_process(
         self, numbers: Sequence[int], take: Callable[[dict[str, Any]], None], readers: int
@@ -141,15 +132,18 @@ class PageRun:
             limits=reader_limits(
                 self.job.limits,
                 readers=readers,
-                # A little more than the readers give themselves.
-                wall_seconds=None if seconds is None else seconds + self.order.page_seconds,
+                # The reader's own alarm comes first, and knows the page.
+                wall_seconds=None if seconds is None else seconds + 1.0,
             ),
             on_item=take,
         )
 
     def _seconds_left(self) -> float | None:
         wall = self.job.limits.wall_seconds
-        return None if wall is None else max(0.0, self.began + wall * _TIME_SHARE - time.monotonic())
+        if wall is None:
+            return None
+        reserved = min(max(wall * _RESERVED_SHARE, _RESERVED_SECONDS), wall / 3)
+        return max(0.0, self.began + wall - reserved - time.monotonic())
 
     def _out_of_time(self) -> bool:
         return self._seconds_left() == 0.0
@@ -163,11 +157,11 @@ class PageRun:
 
     def _resume(self, numbers: set[int]) -> None:
         kept = self.job.checkpoint(_CHECKPOINT)
-        if kept is None or kept["input"] != self._fingerprint():
+        if not isinstance(kept, dict) or kept.get("input") != self._fingerprint():
             return
         self.records = {
             record["number"]: record
-            for record in kept["pages"]
+            for record in kept.get("pages", ())
             if record["number"] in numbers
             and (not self.order.text or _has_content(self.order.folder, record))
         }
@@ -187,10 +181,6 @@ def _has_content(folder: str, record: dict[str, Any]) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     return True
-
-
-def _lost(number: int, words: str) -> dict[str, Any]:
-    return {"number": number, "source": "failed", "reason": "it could not be read", "error": words}
 
 
 def _words(error: PitcheyError) -> str:

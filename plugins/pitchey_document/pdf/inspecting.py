@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from pitchey_core.errors import PitcheyError
@@ -20,11 +22,13 @@ _LONGEST: Final = 200
 _MOST_DEPTH: Final = 8
 
 
-def inspect_pdf(path: str, password: str | None, seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield what is found, part by part, so that a part that fails costs no other.
+def inspect_pdf(path: str, password: str | None, seconds: float, folder: str) -> Iterator[str]:
+    """Write what is found into files of a folder, part by part, so that a part that fails costs no other.
 
-    The parts: ``page_count``; ``metadata``; ``outline`` (``level``, ``title``, ``page`` from 1); ``security``, a record
-    of :class:`~pitchey_document.security.SecurityFacts`; and ``warnings`` wherever there are any.
+    Yields the name of each file when it is written; each holds a JSON object with some of the parts.
+
+    The parts: ``page_count``; ``security``, a record of :class:`~pitchey_document.security.SecurityFacts`;
+    ``metadata``; ``outline`` (``level``, ``title``, ``page`` from 1); and ``warnings`` wherever there are any.
 
     Args:
         seconds: Wall time for what is read beyond the number of pages.
@@ -32,6 +36,13 @@ def inspect_pdf(path: str, password: str | None, seconds: float) -> Iterator[dic
     Raises:
         InputError: It cannot be opened, or its password is missing or wrong.
     """
+    for number, part in enumerate(_parts(path, password, seconds)):
+        name = f"{number}.json"
+        Path(folder, name).write_text(json.dumps(part), "utf-8")
+        yield name
+
+
+def _parts(path: str, password: str | None, seconds: float) -> Iterator[dict[str, Any]]:
     yield {"page_count": len(open_pages(path, "pdf", password=password, most_pixels=0))}
     ends = time.monotonic() + seconds
     try:
@@ -41,14 +52,14 @@ def inspect_pdf(path: str, password: str | None, seconds: float) -> Iterator[dic
             "warnings": [f"its structure cannot be read ({_short(error)}): no metadata, no security facts"]
         }
         return
+    security, warnings = findings(reader, ends)
+    yield {"security": security.as_record(), "warnings": warnings}
     parts = {"metadata": _metadata, "outline": _outline}
     for name, read in parts.items():
         try:
             yield {name: read(reader, ends)}
         except (Exception, RecursionError) as error:  # noqa: BLE001 - as above
             yield {"warnings": [f"its {name} cannot be read ({_short(error)})"]}
-    security, warnings = findings(reader, ends)
-    yield {"security": security.as_record(), "warnings": warnings}
 
 
 def _reader(path: str, password: str | None) -> Any:
