@@ -273,7 +273,7 @@ def test_a_picture_turned_by_exif_is_seen_upright(tmp_path: Path) -> None:
 def test_each_frame_is_a_page(tmp_path: Path) -> None:
     frames = [Image.new("1", (300, 400), each) for each in (0, 1, 0)]
     frames[0].save(tmp_path / "fax.tif", save_all=True, append_images=frames[1:], dpi=(204, 98))
-    assert pictures_to_pdf([str(tmp_path / "fax.tif")], {}, str(tmp_path / "out.pdf")) == {"pages": 3}
+    assert pictures_to_pdf([str(tmp_path / "fax.tif")], {}, str(tmp_path / "out.pdf"))["pages"] == 3
     box = PdfReader(tmp_path / "out.pdf").pages[2].mediabox
     assert (float(box.width), float(box.height)) == pytest.approx((300 / 204 * 72, 400 / 98 * 72), abs=0.1)
 

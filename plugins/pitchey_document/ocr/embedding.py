@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pitchey_core.errors import InputError
 from pitchey_document.ocr.preparing import guess_dpi
+from pitchey_document.pictures import UNREADABLE, open_picture, orientation_of, page_count, separated
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,12 +20,12 @@ __all__ = ["add_picture_pages"]
 
 _PLAUSIBLE_DPI = (50.0, 2400.0)
 _LONGEST_SIDE = 14_400.0
-_EXIF_ORIENTATION = 0x0112
 _AS_SEEN = {
     2: (-1, 0, 0, 1, 1, 0), 3: (-1, 0, 0, -1, 1, 1), 4: (1, 0, 0, -1, 0, 1), 5: (0, -1, -1, 0, 1, 1),
     6: (0, -1, 1, 0, 0, 1), 7: (0, 1, 1, 0, 0, 0), 8: (0, 1, -1, 0, 1, 0),
 }  # fmt: skip
 """EXIF orientation to the matrix that lays the unit square of the stored picture into that of the picture as seen."""
+_STRIP_PIXELS = 1_000_000
 _COLOUR_SPACES = {1: "/DeviceGray", 3: "/DeviceRGB", 4: "/DeviceCMYK"}
 _LOSSLESS = {
     "1": ("/DeviceGray", 1),
@@ -32,29 +35,53 @@ _LOSSLESS = {
 }
 
 
-def add_picture_pages(writer: PdfWriter, path: Path) -> None:
-    """Append a page for each frame of a picture.
+def add_picture_pages(
+    writer: PdfWriter, path: Path, *, first: int = 1, pages: Collection[int] | None = None
+) -> tuple[list[int], list[int], int]:
+    """Append a page for each frame of a picture that can be decoded.
+
+    Args:
+        first: Number of its first frame.
+        pages: Numbers of the frames that are wanted; ``None``: all.
+
+    Returns:
+        Numbers of the frames that became pages, those of the frames that could not be decoded, and how many frames
+        the picture has.
 
     Raises:
-        InputError: It cannot be decoded.
+        InputError: It is damaged as a whole.
     """
-    from PIL import Image as Pictures
-    from PIL import ImageSequence
-
+    added: list[int] = []
+    missing: list[int] = []
     try:
-        with Pictures.open(path) as file:
-            frames = ImageSequence.Iterator(file) if getattr(file, "n_frames", 1) > 1 else [file]
-            for frame in frames:
-                as_it_is = path.read_bytes() if file.format == "JPEG" else None
-                _add_page(writer, frame, as_it_is)
-    except (OSError, SyntaxError, ValueError) as error:
+        with open_picture(path) as file:
+            count = page_count(file)
+            # What is behind the first picture of an MPO, every reader of JPEG skips.
+            jpeg = path.read_bytes() if file.format in {"JPEG", "MPO"} else None
+            for number in range(first, first + count):
+                if pages is not None and number not in pages:
+                    continue
+                try:
+                    file.seek(number - first)
+                    _add_page(writer, file, jpeg)
+                    added.append(number)
+                except (*UNREADABLE, MemoryError):
+                    if count == 1:
+                        raise
+                    missing.append(number)
+    except UNREADABLE as error:
         raise InputError(f"{path.name!r} cannot be put into a PDF: {error}") from error
+    return added, missing, count
 
 
 def _add_page(writer: PdfWriter, picture: Image, jpeg: bytes | None) -> None:
     from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
-    orientation = int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    if jpeg is None:
+        # A damaged frame ends here, before it has a page.
+        picture.load()
+    embedded = _jpeg(writer, picture, jpeg) if jpeg is not None else _lossless(writer, picture)
+    orientation = orientation_of(picture)
     across, down = _resolution(picture)
     width, height = picture.width / across * 72, picture.height / down * 72
     if orientation >= 5:
@@ -62,7 +89,6 @@ def _add_page(writer: PdfWriter, picture: Image, jpeg: bytes | None) -> None:
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     width, height = width * shrink, height * shrink
     page = writer.add_blank_page(width, height)
-    embedded = _jpeg(writer, picture, jpeg) if jpeg is not None else _lossless(writer, picture)
     seen = " ".join(map(str, _AS_SEEN.get(orientation, (1, 0, 0, 1, 0, 0))))
     stream = StreamObject()
     stream.set_data(f"q {width:.4f} 0 0 {height:.4f} 0 0 cm {seen} cm /Picture Do Q\n".encode("ascii"))
@@ -99,20 +125,26 @@ def _jpeg(writer: PdfWriter, picture: Image, data: bytes) -> IndirectObject:
 def _lossless(writer: PdfWriter, picture: Image) -> IndirectObject:
     from pypdf.generic import NameObject, StreamObject
 
-    mask = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
-    if picture.mode.startswith("I;16"):
-        picture = picture.convert("I").point(lambda value: value / 257).convert("L")
-    elif picture.mode in {"LA", "La"}:
-        picture = picture.convert("L")
-    elif picture.mode not in _LOSSLESS:
-        picture = picture.convert("RGB")
-    stream = StreamObject()
-    stream.set_data(picture.tobytes())
-    space, bits = _LOSSLESS[picture.mode]
-    packed: Any = _picture_stream(stream.flate_encode(), picture.size, space, bits)
+    picture, mask = separated(picture)
+    mode = picture.mode if picture.mode in _LOSSLESS else "L" if picture.mode == "LA" else "RGB"
+    space, bits = _LOSSLESS[mode]
+    stream = _picture_stream(StreamObject(), picture.size, space, bits)
+    stream[NameObject("/Filter")] = NameObject("/FlateDecode")
+    stream._data = _deflated(picture, mode)  # noqa: SLF001 - set_data would inflate it again
     if mask is not None:
-        packed[NameObject("/SMask")] = _lossless(writer, mask)
-    return writer._add_object(packed)  # noqa: SLF001 - pypdf has no public way
+        stream[NameObject("/SMask")] = _lossless(writer, mask)
+    return writer._add_object(stream)  # noqa: SLF001 - pypdf has no public way
+
+
+def _deflated(picture: Image, mode: str) -> bytes:
+    """The pixels, packed strip by strip: a second copy of a large picture would take most of the memory."""
+    packer = zlib.compressobj()
+    packed = []
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(picture.height, top + rows)))
+        packed.append(packer.compress((strip if strip.mode == mode else strip.convert(mode)).tobytes()))
+    return b"".join([*packed, packer.flush()])
 
 
 def _picture_stream(stream: StreamObject, size: tuple[int, int], space: str, bits: int) -> StreamObject:

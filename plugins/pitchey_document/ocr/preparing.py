@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pitchey_document.ocr.geometry import Placement
 from pitchey_document.ocr.light import Light, divide_background, light_of
 from pitchey_document.ocr.skew import level, measure_skew
+from pitchey_document.pictures import flat
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +23,6 @@ __all__ = [
     "Prepared",
     "examine",
     "finish",
-    "grey",
     "guess_dpi",
     "prepare",
     "reduced",
@@ -63,23 +63,6 @@ class Prepared:
     placement: Placement
 
 
-def grey(image: Image) -> Image:
-    """Any picture as 8-bit grey; transparent parts become white."""
-    from PIL import Image as Pictures
-
-    if image.mode == "L":
-        return image
-    if image.mode.startswith(("I", "F")):
-        low, high = (float(each) for each in image.getextrema())  # type: ignore[arg-type]
-        span = 255.0 / ((high - low) or 1.0)
-        return image.convert("F").point(lambda value: value * span - low * span).convert("L")
-    if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        white = Pictures.new("RGBA", coloured.size, (255, 255, 255, 255))
-        return Pictures.alpha_composite(white, coloured).convert("L")
-    return image.convert("L")
-
-
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A picture with what a small copy of it tells.
@@ -100,7 +83,7 @@ def examine(image: Image, *, dpi: float | None) -> Examined:
     """Look at a picture of any mode and size; ``dpi`` of ``None``: guess it from the size."""
     from PIL import ImageOps
 
-    source = grey(image)
+    source = flat(image, "L")
     small = _reduced(source, _SMALL_PIXELS)
     light = light_of(small)
     if light.inverted:

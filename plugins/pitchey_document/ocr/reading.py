@@ -7,6 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _SURE = 1.0
 _CONVINCING = 70.0
 """Mean confidence of text that was surely upright; upside down it stays below 60."""
 _FEW_WORDS = 5
+_PLAINLY = 2.0
+"""Times the weight of the other way up."""
 _ORIENTATION_PIXELS = 1900
 """Longer side of the picture whose orientation is asked for; at 1300 the engine is often unsure, above it is slower."""
 
@@ -58,35 +61,68 @@ def read_picture(
     with tempfile.TemporaryDirectory(prefix="pitchey-ocr-") as name:
         folder = Path(name)
 
-        def attempt(rotation: int) -> tuple[Prepared, list[Word]]:
+        def attempt(rotation: int, orientation: Orientation) -> _Attempt:
             prepared = finish(examined, rotation, target_dpi)
-            return prepared, _recognised(prepared, engine, languages, folder, ends)
+            words = _recognised(prepared, engine, languages, folder, ends)
+            return _Attempt(rotation, orientation, prepared, words)
 
-        rotation = 0
-        orientation: Orientation = "unavailable"
+        def ask() -> tuple[int, Orientation]:
+            return _orientation(examined, engine, folder, ends)
+
         # Asking the engine takes as much time as a third of the recognition, and nearly all pages are upright.
         guessed = not engine.has_orientation or looks_upright(examined.small)
-        if not guessed:
-            rotation, orientation = _orientation(examined, engine, folder, ends)
-        prepared, words = attempt(rotation)
-        if guessed and engine.has_orientation:
-            orientation = "detected"
-            if (mean_confidence(words) or 0.0) < _CONVINCING or len(words) < _FEW_WORDS:
-                rotation, orientation = _orientation(examined, engine, folder, ends)
-                if rotation:
-                    prepared, words = attempt(rotation)
+        best = attempt(*((0, "detected") if guessed else ask()))
+        if not engine.has_orientation:
+            best.orientation = "unavailable"
+        elif not best.convincing:
+            # Now neither the guess nor the engine's word is believed, but the text that each gives.
+            try:
+                rotation, best.orientation = ask() if guessed else (0, best.orientation)
+                if rotation != best.rotation:
+                    best = _better(best, attempt(rotation, best.orientation))
+            except LimitExceeded:
+                best.orientation = "unsure"
+    words, prepared = best.words, best.prepared
     return PageReading(
         words=words,
         text=text_of(words),
         confidence=mean_confidence(words),
-        rotation=rotation,
-        orientation=orientation,
+        rotation=best.rotation,
+        orientation=best.orientation,
         skew_degrees=round(prepared.skew_degrees, 3),
         background_divided=prepared.background_divided,
         inverted=prepared.inverted,
         scale=round(prepared.placement.scale, 4),
         size=image.size,
     )
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What was read one way up."""
+
+    rotation: int
+    orientation: Orientation
+    prepared: Prepared
+    words: list[Word]
+
+    @property
+    def convincing(self) -> bool:
+        """Whether it reads like text that is upright."""
+        return len(self.words) >= _FEW_WORDS and (mean_confidence(self.words) or 0.0) >= _CONVINCING
+
+    @property
+    def weight(self) -> float:
+        """Letters by the square of their confidence: much that was guessed does not outweigh some that was read."""
+        return sum(len(word.text) * max(0.0, word.confidence) ** 2 for word in self.words)
+
+
+def _better(told: _Attempt, other: _Attempt) -> _Attempt:
+    """The one that reads better of two ways up; the orientation is known if that is plain to see."""
+    better, worse = (told, other) if told.weight >= other.weight else (other, told)
+    if not better.convincing and better.weight <= _PLAINLY * worse.weight:
+        better.orientation = "unsure"
+    return better
 
 
 def _recognised(

@@ -199,27 +199,49 @@ def _frame(page: PageObject) -> PageFrame:
     return PageFrame(left, bottom, right - left, top - bottom, page.rotation % 360)
 
 
-def pictures_to_pdf(pictures: Sequence[str], readings: Readings, target: str) -> dict[str, Any]:
-    """Write pictures as the pages of a PDF, each frame of one a page, with what was read of them.
+def pictures_to_pdf(
+    pictures: Sequence[str], readings: Readings, target: str, *, pages: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Write pictures as the pages of a PDF, each frame of a TIFF or WebP a page, with what was read of them.
 
-    JPEG data is embedded as it is, anything else without loss. A page is as large as the picture's resolution says;
-    without one, or with one that no scanner has, as large as it would be on paper: A4 or Letter wide, or 11 inches
-    where it is much longer than wide.
+    JPEG data is embedded as it is, anything else without loss (of grey with 16 bits, 8 are kept). A page is as large
+    as the picture's resolution says; without one, or with one that no scanner has, as large as it would be on paper:
+    A4 or Letter wide, or 11 inches where it is much longer than wide.
 
     Args:
-        readings: Records of :class:`PageReading`, by page number from 1.
+        readings: Records of :class:`PageReading`, by number of the frame: from 1, counted through all pictures.
+        pages: Numbers of the frames that are wanted; ``None``: all.
+
+    Returns:
+        ``pages``: how many pages were written; ``missing``: the numbers of frames that could not be decoded and were
+        left out.
 
     Raises:
-        InputError: A picture cannot be decoded.
+        InputError: A picture cannot be decoded, no frame of all can, or none was selected.
     """
     from pypdf import PdfWriter
 
     from pitchey_document.ocr.embedding import add_picture_pages
 
     writer = PdfWriter()
+    wanted = None if pages is None else frozenset(pages)
+    written: list[int] = []
+    missing: list[int] = []
+    first = 1
     for path in pictures:
-        add_picture_pages(writer, Path(path))
-    _lay(writer, {number: record for number, record in readings.items() if int(number) <= len(writer.pages)})
+        added, lost, count = add_picture_pages(writer, Path(path), first=first, pages=wanted)
+        written += added
+        missing += lost
+        first += count
+    if not written:
+        names = ", ".join(repr(Path(path).name) for path in pictures)
+        why = "no frame of it can be decoded" if missing else "no frame is selected"
+        raise InputError(f"{names} cannot be put into a PDF: {why}")
+    places = {number: place for place, number in enumerate(written, 1)}
+    _lay(
+        writer,
+        {str(places[int(number)]): record for number, record in readings.items() if int(number) in places},
+    )
     with Path(target).open("wb") as file:
         writer.write(file)
-    return {"pages": len(writer.pages)}
+    return {"pages": len(written), "missing": missing}

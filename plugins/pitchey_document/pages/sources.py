@@ -9,9 +9,10 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import InputError, LimitExceeded
+from pitchey_document.pictures import UNREADABLE, flat, open_picture, orientation_of, page_count
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +24,8 @@ MOST_RENDERED_PIXELS: Final = 50_000_000
 
 _POINTS_PER_INCH: Final = 72.0
 _FEW_OBJECTS: Final = 2000
+_SCAN_SHARE: Final = 0.5
+"""Of the page; the resolution of a smaller picture (a logo) says nothing of the text around it."""
 
 
 class Page(ABC):
@@ -40,7 +43,10 @@ class Page(ABC):
 
     @abstractmethod
     def pictured(self) -> tuple[float, float | None]:
-        """The share of the page that its largest picture covers (0 to 1), and that picture's resolution in dpi."""
+        """The share of the page that its largest picture covers (0 to 1), and the scan's resolution in dpi.
+
+        Only a picture that covers at least half of the page is a scan; without one the resolution is ``None``.
+        """
 
     @abstractmethod
     def is_empty(self) -> bool:
@@ -168,7 +174,7 @@ class _PdfPage(Page):
                 across, down = each.get_px_size()
                 # Turned pages swap the sides; the larger of both readings is the scanner's.
                 resolution = _POINTS_PER_INCH * max(across, down) / max(right - left, top - bottom, 1.0)
-        return min(best, 1.0), resolution
+        return min(best, 1.0), resolution if best >= _SCAN_SHARE else None
 
     def is_empty(self) -> bool:
         import pypdfium2.raw as raw
@@ -237,18 +243,17 @@ class _PypdfPage(Page):
 
 
 class _Pictures(PageSource):
-    """Frames of a TIFF or WebP, or the one picture of any other file."""
+    """Frames of a TIFF or WebP, or the first picture of any other file.
+
+    Further ones in a JPEG (MPO) are previews and gain maps, those of a PNG an animation: they are no pages.
+    """
 
     def __init__(self, path: str, most_pixels: int) -> None:
-        from PIL import Image, UnidentifiedImageError
-
-        # Our own limit holds, and names itself; Pillow's would be a warning below it.
-        Image.MAX_IMAGE_PIXELS = None
         self._most_pixels = most_pixels
         try:
-            self._file = Image.open(path)
-            self._count = int(getattr(self._file, "n_frames", 1))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+            self._file = open_picture(path)
+            self._count = page_count(self._file)
+        except UNREADABLE as error:
             raise InputError(f"the picture is damaged: {error}") from None
         self._check(self._file)
 
@@ -266,17 +271,14 @@ class _Pictures(PageSource):
 
     @contextlib.contextmanager
     def page(self, number: int) -> Iterator[Page]:
-        from PIL import Image, ImageOps
-
         try:
             self._file.seek(number - 1)
             self._check(self._file)
             dpi = _tagged_dpi(self._file)
-            picture = ImageOps.exif_transpose(self._file)
-            picture.load()
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            self._file.load()
+        except UNREADABLE as error:
             raise InputError(f"the picture is damaged: {error}") from None
-        yield _Picture(picture, dpi)
+        yield _Picture(self._file, dpi)
 
 
 def _tagged_dpi(picture: Image.Image) -> float | None:
@@ -291,6 +293,13 @@ def _tagged_dpi(picture: Image.Image) -> float | None:
 
 _NEARLY_ALL: Final = 0.97
 """Of its pixels: scaling by less would only blur it."""
+_LYING: Final = 5
+"""From this orientation on, the sides are swapped."""
+_UPRIGHT: Final = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+"""EXIF orientation to what makes the picture upright."""
 
 
 class _Picture(Page):
@@ -299,10 +308,12 @@ class _Picture(Page):
 
     def __init__(self, picture: Image.Image, dpi: float | None) -> None:
         self._picture = picture
+        self._orientation = orientation_of(picture)
         self._dpi = dpi
         self._own_dpi = dpi or self._ASSUMED_DPI
         points = _POINTS_PER_INCH / self._own_dpi
-        self.size = (picture.width * points, picture.height * points)
+        width, height = picture.size if self._orientation < _LYING else picture.size[::-1]
+        self.size = (width * points, height * points)
 
     def text(self) -> str:
         return ""
@@ -319,25 +330,12 @@ class _Picture(Page):
     def draw(self, dpi: float, *, colour: bool) -> Image.Image:
         from PIL import Image
 
-        picture = self._flat().convert("RGB" if colour else "L")
+        picture = flat(self._picture, "RGB" if colour else "L")
         share = self.drawable_dpi(dpi) / self._own_dpi
-        if share > _NEARLY_ALL:
-            return picture
-        size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
-        return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-    def _flat(self) -> Image.Image:
-        """Without transparency, which would turn black."""
-        from PIL import Image
-
-        picture = self._picture
-        if picture.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-            # Pillow cuts deep greys off instead of scaling them.
-            deep = picture.convert("F")
-            low, high = cast("tuple[float, float]", deep.getextrema())
-            scale = 255.0 / max(high - low, 1.0)
-            return deep.point(lambda value: value * scale - low * scale).convert("L")
-        if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
-            white = Image.new("RGBA", picture.size, "white")
-            return Image.alpha_composite(white, picture.convert("RGBA"))
-        return picture
+        if share <= _NEARLY_ALL:
+            size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
+            picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        # Turned last: it has the fewest pixels then.
+        if self._orientation in _UPRIGHT:
+            return picture.transpose(Image.Transpose[_UPRIGHT[self._orientation]])
+        return picture.copy() if picture is self._picture else picture
