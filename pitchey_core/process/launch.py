@@ -138,6 +138,7 @@ def _settings(limits: ProcessLimits) -> dict[str, int]:
         "address_space": limits.address_space_bytes,
         "file": limits.file_bytes,
         "open_files": limits.open_files,
+        "folders": None if limits.folders is None else len(limits.folders),
         "network": None if limits.network else 0,
         "niceness": limits.niceness or None,
     }
@@ -149,6 +150,14 @@ def _settings(limits: ProcessLimits) -> dict[str, int]:
     if settings and threading.current_thread() is threading.main_thread():
         settings["parent"] = os.getpid()
     return settings
+
+
+def _folders(limits: ProcessLimits, tool: str) -> list[str]:
+    found = [os.path.abspath(each) for each in limits.folders or ()]  # noqa: PTH100
+    for each in found:
+        if not os.path.isdir(each):  # noqa: PTH112
+            raise InputError(f"{tool}: {each!r}, where alone it may read and write, is not a folder")
+    return found
 
 
 def spawn(
@@ -164,7 +173,8 @@ def spawn(
     """Start a program in its own session.
 
     Raises:
-        InputError: An argument holds a NUL or all are too long together; the working folder does not exist.
+        InputError: An argument holds a NUL or all are too long together; the working folder or one of
+            ``limits.folders`` does not exist.
         ToolMissing: The program does not exist or cannot run on this host.
         TransientError: The host is out of processes, memory or descriptors.
     """
@@ -177,6 +187,7 @@ def spawn(
         raise InputError(f"{name}: the working folder {cwd!r} does not exist")
     environment = clean_environment(env)
     program = _resolve(words[0], cwd, environment, name)
+    folders = _folders(limits, name)
     settings = _settings(limits)
     report, report_child = os.pipe() if settings else (None, None)
     command: list[bytes | str] = list(words)
@@ -185,7 +196,7 @@ def spawn(
         settings["report"] = report_child
         executable = interpreter()
         packed = ",".join(f"{key}={value}" for key, value in settings.items())
-        command = [executable, "-I", "-S", "-X", "utf8", _LAUNCHER, packed, program, *words]
+        command = [executable, "-I", "-S", "-X", "utf8", _LAUNCHER, packed, *folders, program, *words]
     try:
         child = subprocess.Popen(
             command,

@@ -1,8 +1,8 @@
 """Sets limits on itself and becomes another program. Run as a script with ``python -I -S``; never imported.
 
-Usage: ``launcher.py SETTINGS PROGRAM ARGV0 [ARGUMENT …]`` with SETTINGS as ``name=integer,…``. It writes what
-    it
-enforced as ``name=words`` lines to the descriptor ``report``, which closes when PROGRAM starts. A separate
+Usage: ``launcher.py SETTINGS [FOLDER …] PROGRAM ARGV0 [ARGUMENT …]`` with SETTINGS as ``name=integer,…``; ``folders``
+says how many FOLDERs there are. It writes what it enforced as ``name=words`` lines to the descriptor ``report``, which
+closes when PROGRAM starts. A separate
 program and not a ``preexec_fn``, because code between fork and exec may deadlock in a caller that has
 threads. It imports as little as it can: every millisecond here is paid by every external program.
 """
@@ -61,7 +61,8 @@ def main() -> None:
     settings = {
         name: int(value) for name, _, value in (each.partition("=") for each in sys.argv[1].split(","))
     }
-    program, arguments = sys.argv[2], sys.argv[3:]
+    begin = 2 + settings.get("folders", 0)
+    folders, program, arguments = sys.argv[2:begin], sys.argv[begin], sys.argv[begin + 1 :]
     report = settings["report"]
     os.set_inheritable(report, False)
     # Python ignores these two at its start, and an ignored signal stays ignored across exec.
@@ -79,6 +80,10 @@ def main() -> None:
         if name in settings:
             enforced[name] = _set_rlimit(name, settings[name])
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if "folders" in settings:
+        # At the end of the path, so that none of our neighbours stands in for a standard module.
+        sys.path.append(os.path.dirname(__file__))  # noqa: PTH120
+        enforced["folders"] = __import__("landlock").confine(folders, program)
     if "parent" in settings:
         # After unshare: a change of credentials clears it.
         libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Completed", "ProcessLimits"]
@@ -23,6 +24,11 @@ class ProcessLimits:
         open_files: ``RLIMIT_NOFILE`` of each process.
         processes: Processes in the tree (sampled every 50 ms); threads do not count.
         stdout_bytes: Keep this much of stdout from its beginning instead of a tail of it.
+        folders: Let it read and write beneath these folders only; ``()`` for none. Of the system it can read and run
+            what programs need: ``/usr``, libraries, fonts, ``/proc``, some of ``/etc``, the folder of its own
+            executable; but no home, ``/tmp``, ``/var`` or ``/srv``. Its ``HOME`` and ``TMPDIR`` are best among the
+            folders (``env``), as must be what it reads; the standard streams are open already. Enforced by Landlock
+            (Linux 5.13), which hides neither that a file exists nor its size.
         network: False gives it a network namespace without any interface.
         niceness: 0 to 19; the higher, the more it yields to others.
     """
@@ -35,6 +41,7 @@ class ProcessLimits:
     open_files: int | None = None
     processes: int | None = None
     stdout_bytes: int | None = None
+    folders: Sequence[str | os.PathLike[str]] | None = None
     network: bool = True
     niceness: int = 0
 

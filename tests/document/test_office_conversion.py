@@ -18,6 +18,7 @@ from document_office import libreoffice, make_docx, make_pptx, make_xlsx, png, r
 
 from pitchey_core.context import JobContext
 from pitchey_core.errors import Cancelled, InputError, LimitExceeded, ToolFailed, ToolMissing, UnknownName
+from pitchey_core.process import ProcessLimits
 from pitchey_core.registry import Registry
 from pitchey_core.testing import make_job
 from pitchey_core.tools import ToolTable
@@ -59,6 +60,12 @@ def words(path: Path) -> str:
 def pictures(path: Path) -> int:
     with pypdfium2.PdfDocument(path) as document:
         return sum(1 for page in document for each in page.get_objects() if each.type == 3)
+
+
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it would be on a host without Landlock, if such documents were not refused there."""
+    monkeypatch.setattr(conversion, "ProcessLimits", lambda folders, **limits: ProcessLimits(**limits))
+    monkeypatch.setattr(conversion, "_refuse_references", lambda *_: None)
 
 
 def program(path: Path, body: str) -> str:
@@ -129,9 +136,14 @@ def test_a_linked_file_of_the_host_is_not_drawn(
         },
     )
     assert pictures(convert_to_pdf(job, path, "docx")) == 0
-    # LibreOffice as it is by itself does draw it: the settings are what prevents it.
+    # LibreOffice as it is by itself does draw it; its settings and its confinement both prevent it.
+    settings = conversion._SETTINGS
     monkeypatch.setattr(conversion, "_SETTINGS", {})
+    assert pictures(convert_to_pdf(job, path, "docx")) == 0
+    unconfined(monkeypatch)
     assert pictures(convert_to_pdf(job, path, "docx")) == 1
+    monkeypatch.setattr(conversion, "_SETTINGS", settings)
+    assert pictures(convert_to_pdf(job, path, "docx")) == 0
 
 
 def test_without_libreoffice_the_error_names_the_package(
@@ -165,7 +177,7 @@ def test_a_hanging_office_dies_with_all_its_children(
     made: Callable[[str], Path], tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """soffice is a script that starts oosplash, which starts soffice.bin: killing the first one is not enough."""
-    body = f"(trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done) & wait"
+    body = "(trap '' TERM; while :; do sleep 0.1; done) & wait"
     tools = {"soffice": program(tmp_path / "soffice", body)}
     monkeypatch.setattr(conversion, "_WALL_SECONDS", 0.5)
     job = make_job(tmp_path / "job", registry=registry, tools=tools)
@@ -174,7 +186,10 @@ def test_a_hanging_office_dies_with_all_its_children(
         convert_to_pdf(job, made("docx"), "docx")
     assert caught.value.limit == "wall"
     assert time.monotonic() - started < 5
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    script = os.fsencode(tmp_path / "soffice")
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert script not in each.read_bytes()
     assert list(job.workdir.iterdir()) == []
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
 from typing import Final
 
 from pitchey_document.office.markup import Element, local, parse_part, read_part, relationships_of
+from pitchey_document.office.package import checked_package
+from pitchey_document.office.references import references
 from pitchey_document.security import EmbeddedFile, SecurityFacts
 from pitchey_document.structure import Structure
 
-__all__ = ["odf_findings", "opc_findings"]
+__all__ = ["loaded_from_outside", "odf_findings", "opc_findings"]
 
 _MOST: Final = 50
 _LONGEST: Final = 200
@@ -22,7 +23,10 @@ _MACROS: Final = re.compile(r"vbaProject\.bin$|/macrosheets/|/xl4", re.IGNORECAS
 _EMBEDDED: Final = re.compile(r"/(embeddings|activeX|package)/[^/]+$", re.IGNORECASE)
 # Most relationships stay inside; a word could only be hidden in another encoding or behind character references.
 _WORTH_PARSING: Final = (b"External", b"acrosheet", b"\0", b"&#")
-_DDE: Final = re.compile(r"\bDDE(AUTO)?\b", re.IGNORECASE)
+# Fields whose result comes from elsewhere; IMPORT and INCLUDE are older words for INCLUDEPICTURE and INCLUDETEXT.
+_LOADING_FIELD: Final = re.compile(r"(DDE|INCLUDE|IMPORT\b|LINK\b|RD\b)", re.IGNORECASE)
+_MAY_LOAD: Final = re.compile(rb"DDE|INCLUDE|IMPORT|[\s>\"]LINK\s", re.IGNORECASE)
+_DRAWING: Final = re.compile(rb"<svg|2000/svg|doctype\s+svg", re.IGNORECASE)
 _FIELD_PARTS: Final = re.compile(r"word/(document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml")
 _ODF_OBJECT: Final = re.compile(r"(Object|OLE)[^/]*(/content\.xml)?$|ObjectReplacements/")
 _ODF_SCRIPT: Final = re.compile(r"(Basic|Scripts)/.+\.(xml|py|js|bsh|java|class)$", re.IGNORECASE)
@@ -44,8 +48,11 @@ def opc_findings(archive: zipfile.ZipFile, structure: Structure) -> SecurityFact
             facts.security.signatures += 1
         elif name.startswith("xl/externalLinks/") and name.endswith(".xml"):
             facts.dde_of_workbook(read_part(archive, name))
-        elif _FIELD_PARTS.fullmatch(name) and b"DDE" in archive.read(name):
-            facts.dde_of_text(read_part(archive, name))
+        elif _FIELD_PARTS.fullmatch(name) and _MAY_LOAD.search(archive.read(name)):
+            facts.fields(read_part(archive, name))
+        if not name.endswith((".xml", ".rels")) or _is_drawing(archive, name):
+            # The parts of the format refer to others by relationships alone; drawings and pages have their own ways.
+            facts.references(archive, name)
     return facts.security
 
 
@@ -61,55 +68,25 @@ def odf_findings(archive: zipfile.ZipFile, structure: Structure) -> SecurityFact
             facts.security.signatures += 0 if root is None else sum(1 for _ in root.iter("{*}Signature"))
         elif _ODF_OBJECT.match(name) and not name.startswith("ObjectReplacements/"):
             facts.embedded(name.removesuffix("/content.xml"), entry.file_size)
-    for part in ("content.xml", "styles.xml", "meta.xml"):
-        for name, target in _odf_references(archive, part):
-            if name == "a":
-                facts.link(target)
-            else:
-                facts.template(f"{name}: {target}")
+    for entry in archive.infolist():
+        facts.references(archive, entry.filename)
     return facts.security
 
 
-def _odf_references(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[str, str]]:
-    """Elements that point outside, by name."""
-    from lxml import etree
+def loaded_from_outside(path: str, kind: str) -> list[str]:
+    """What an application would load by itself from outside an Office file; called in a process of its own.
 
-    try:
-        file = archive.open(part)
-    except KeyError:
-        return
-    with file:
-        if part == "content.xml" and not _mentions(file):
-            return
-        file.seek(0)
-        events = etree.iterparse(
-            file, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-        )
-        for _, element in events:
-            name = local(element.tag)
-            if name in {"dde-source", "dde-connection-decl"}:
-                yield "DDE", " ".join(str(value) for value in element.values())
-            for key, value in element.items():
-                if local(key) == "href" and _leads_outside(value):
-                    yield name, value
-            if not len(element):
-                continue
-            element.clear()
+    Raises:
+        InputError, LimitExceeded: It cannot be told, for the file is damaged.
+    """
+    with checked_package(path) as archive:
+        find = odf_findings if kind.startswith("od") else opc_findings
+        return find(archive, Structure()).external_templates
 
 
-def _mentions(file: object) -> bool:
-    """Whether there is any reference at all: most content is large and has none."""
-    held = b""
-    while data := file.read(1024 * 1024):  # type: ignore[attr-defined]
-        if b"href" in (data := held + data) or b"dde-" in data:
-            return True
-        held = data[-4:]
-    return False
-
-
-def _leads_outside(target: str) -> bool:
-    """Into the package lead ``Pictures/…``, ``./Object 1`` and ``#anchor``."""
-    return ":" in target.split("/", 1)[0] or target.startswith(("../", "/"))
+def _is_drawing(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as file:
+        return bool(_DRAWING.search(file.read(4096)))
 
 
 class _Findings:
@@ -133,6 +110,13 @@ class _Findings:
     def template(self, words: str) -> None:
         _note(self.security.external_templates, words)
 
+    def references(self, archive: zipfile.ZipFile, part: str) -> None:
+        for name, target in references(archive, part):
+            if name == "a":
+                self.link(target)
+            else:
+                self.template(f"{name}: {target}")
+
     def relations(self, name: str, data: bytes) -> None:
         if not any(each in data for each in _WORTH_PARSING):
             return
@@ -153,7 +137,7 @@ class _Findings:
         for each in () if root is None else root.iter("{*}ddeLink"):
             self.template(f"DDE: {each.get('ddeService', '')} {each.get('ddeTopic', '')}".rstrip())
 
-    def dde_of_text(self, root: Element | None) -> None:
+    def fields(self, root: Element | None) -> None:
         """A field's code may be cut into many pieces."""
         if root is None:
             return
@@ -163,14 +147,14 @@ class _Findings:
             if name == "instrText":
                 code.append(each.text or "")
             elif name == "fldSimple":
-                self._dde(next((value for key, value in each.items() if local(key) == "instr"), ""))
+                self._field(next((value for key, value in each.items() if local(key) == "instr"), ""))
             else:
-                self._dde("".join(code))
+                self._field("".join(code))
                 code.clear()
 
-    def _dde(self, code: str) -> None:
-        if _DDE.match(code.strip()):
-            self.template(f"DDE: {' '.join(code.split())}")
+    def _field(self, code: str) -> None:
+        if found := _LOADING_FIELD.match(code.strip()):
+            self.template(f"{'DDE' if found[1].upper() == 'DDE' else 'field'}: {' '.join(code.split())}")
 
 
 def _note(found: list[str], words: str) -> None:
