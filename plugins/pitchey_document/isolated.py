@@ -22,11 +22,16 @@ def count_pages(path: str, kind: str, most_pixels: int) -> int:
     return len(open_pages(path, kind, password=None, most_pixels=most_pixels))
 
 
-def picture_to_pdf(path: str, readings: dict[str, Any], target: str) -> None:
-    """Write one picture, or each frame of one, as the pages of a PDF, with what was recognised on them."""
+def picture_to_pdf(path: str, readings: dict[str, Any], target: str) -> list[int]:
+    """Write one picture, or each frame of one, as the pages of a PDF, with what was recognised on them.
+
+    Returns:
+        Numbers of the frames that are damaged and therefore missing.
+    """
     from pitchey_document.ocr.searchable import pictures_to_pdf
 
-    pictures_to_pdf([path], readings, target)
+    missing: list[int] = pictures_to_pdf([path], readings, target)["missing"]
+    return missing
 
 
 def parse_to_file(reader: str, target: str, *args: Any) -> dict[str, Any]:

@@ -290,7 +290,9 @@ def _write_pdfs(work: Work, facts: DocumentFacts, order: PageOrder, records: lis
 def _write_pdf(work: Work, readings: dict[str, Any], target: Path, *, signed: bool) -> None:
     limits = work.parse_limits
     if work.kind.family != "pdf":
-        work.job.isolate(picture_to_pdf, str(work.path), readings, str(target), limits=limits)
+        missing = work.job.isolate(picture_to_pdf, str(work.path), readings, str(target), limits=limits)
+        if missing:
+            work.warnings.append(f"{target.name} lacks the damaged frames {', '.join(map(str, missing))}")
     elif readings:
         from pitchey_document.ocr.searchable import add_text_layer
 
