@@ -19,7 +19,7 @@ _JUNK_SHARE: Final = 0.1
 _WORDLESS_SHARE: Final = 0.35
 _LEAST_WORDS: Final = 12
 _LATIN_SHARE: Final = 0.5
-_SAMPLE: Final = 1000
+_SAMPLE: Final = 600
 """Characters in which words are looked at; a font has a wrong table for all of them."""
 _NO_TEXT: Final = re.compile(
     # Control characters, the private use areas, the replacement character, and halves of pairs.
@@ -54,8 +54,9 @@ def tidy(text: str) -> str:
     # Between pages it means something.
     text = text.replace("\f", "\n")
     # PDFium writes U+FFFE for a hyphen at the end of a line, and U+0002 in older versions.
-    text = _CUT_WORD.sub(r"\1", text)
-    return _CUT.sub("-", text).strip("\n")
+    if "\ufffe" in text or "\x02" in text:
+        text = _CUT.sub("-", _CUT_WORD.sub(r"\1", text))
+    return text.strip("\n")
 
 
 def judge(text: str) -> str | None:
@@ -66,7 +67,8 @@ def judge(text: str) -> str | None:
     """
     if not text.strip():
         return "there is no text layer"
-    visible = sum(map(len, text.split()))
+    # Near enough, in a tenth of the time that splitting takes.
+    visible = len(text) - text.count(" ") - text.count("\n")
     # Searched first: most pages have none, and then nothing is counted.
     bad = sum(map(len, _NO_TEXT.findall(text))) if _NO_TEXT.search(text) else 0
     bad += sum(map(len, _GLYPH_NAMES.findall(text))) if "(cid:" in text or "/g" in text else 0
