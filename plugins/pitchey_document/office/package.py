@@ -6,6 +6,7 @@ told to. So every entry is inflated here once, in small pieces that are thrown a
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from pitchey_core.errors import InputError, LimitExceeded
 from pitchey_document.office.xmlscan import ExactScan, TagCount, looks_like_xml
@@ -60,6 +61,25 @@ class PackageLimits:
 
 
 _DEFAULT: Final = PackageLimits()
+_KEPT_PART_BYTES: Final = 256 * 1024
+_KEPT_BYTES: Final = 16 * _MIB
+"""Of small parts that are kept from the check: they are asked for two or three times, and most files have no others."""
+
+
+class _Package(zipfile.ZipFile):
+    """A package that gives out small parts as the check has read them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.kept: dict[str, bytes] = {}
+
+    def read(self, name: str | zipfile.ZipInfo, pwd: bytes | None = None) -> bytes:
+        kept = self.kept.get(name) if isinstance(name, str) else None
+        return super().read(name, pwd) if kept is None else kept
+
+    def open(self, name: str | zipfile.ZipInfo, *args: Any, **options: Any) -> IO[bytes]:
+        kept = self.kept.get(name) if isinstance(name, str) else None
+        return super().open(name, *args, **options) if kept is None else io.BytesIO(kept)
 
 
 def check_package(path: Path | str, limits: PackageLimits = _DEFAULT) -> None:
@@ -83,7 +103,7 @@ def checked_package(path: Path | str, limits: PackageLimits = _DEFAULT) -> Itera
     with path.open("rb") as file:
         _check_end(file, path.name, limits)
         try:
-            archive = zipfile.ZipFile(file)
+            archive = _Package(file)
         except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError) as error:
             raise _damaged(path.name, str(error)) from error
         with archive:
@@ -145,11 +165,11 @@ def _check_names(entries: list[zipfile.ZipInfo], name: str, limits: PackageLimit
             raise _damaged(name, f"{stored[:80]!r} is compressed in a way that Office files do not use")
 
 
-def _check_contents(file: IO[bytes], archive: zipfile.ZipFile, name: str, limits: PackageLimits) -> None:
+def _check_contents(file: IO[bytes], archive: _Package, name: str, limits: PackageLimits) -> None:
     declared = sum(entry.file_size for entry in archive.infolist())
     if declared > limits.expanded_bytes:
         raise _too_large(name, limits)
-    total = compressed = free_from = 0
+    total = compressed = free_from = kept = 0
     for entry in sorted(archive.infolist(), key=lambda each: each.header_offset):
         if entry.header_offset < free_from:
             raise InputError(
@@ -161,11 +181,17 @@ def _check_contents(file: IO[bytes], archive: zipfile.ZipFile, name: str, limits
         if free_from > archive.start_dir:
             raise _damaged(name, f"{entry.filename!r} reaches beyond the end")
         checked = _Entry(entry, name, limits)
+        pieces: list[bytes] | None = [] if entry.file_size <= min(_KEPT_PART_BYTES, _KEPT_BYTES - kept) else None
         for piece in _inflated(file, entry, begin, name):
             checked.feed(piece)
+            if pieces is not None:
+                pieces.append(piece)
             if total + checked.size > limits.expanded_bytes:
                 raise _too_large(name, limits)
         checked.end()
+        if pieces is not None:
+            archive.kept[entry.filename] = b"".join(pieces)
+            kept += checked.size
         if not checked.is_settled:
             exact = ExactScan(f"{name}: {entry.filename}", limits.xml_depth)
             for piece in _inflated(file, entry, begin, name):
