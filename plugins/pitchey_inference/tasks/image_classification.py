@@ -8,6 +8,7 @@ from typing import Any
 from pitchey_core.errors import InputError, LimitExceeded, PitcheyError
 from pitchey_inference.bundles.manifest import ImageSettings
 from pitchey_inference.outputs import ImageClassification
+from pitchey_inference.runtime.sessions import TensorSpec
 from pitchey_inference.tasks.base import Answer, ImageItem, Request, Stop, Task, never
 from pitchey_inference.tasks.scores import labels_of, probabilities, ranked
 from pitchey_inference.tasks.text_classification import ClassificationParameters, output_name
@@ -56,7 +57,7 @@ class ImageClassificationTask(Task[ClassificationParameters]):
         return [answer for answer in answers if answer is not None]
 
     def _input(self) -> str:
-        inputs = self.model.session.inputs
+        inputs: dict[str, TensorSpec] = self.model.session.inputs
         if len(inputs) != 1 or next(iter(inputs.values())).dtype != "float32":
             raise InputError(
                 f"model {self.model.manifest.name!r} does not take one float32 picture, but "
@@ -114,6 +115,6 @@ def read_image(item: ImageItem, settings: ImageSettings) -> tuple[Any, tuple[int
         picture = picture.resize(wider, Image.Resampling.BILINEAR)
         left, top = (picture.width - width) // 2, (picture.height - height) // 2
         picture = picture.crop((left, top, left + width, top + height))
-    values = np.asarray(picture, np.float32) * np.float32(settings.rescale)
+    values: Any = np.asarray(picture, np.float32) * np.float32(settings.rescale)
     values = (values - np.array(settings.mean, np.float32)) / np.array(settings.std, np.float32)
     return (values.transpose(2, 0, 1) if settings.layout == "NCHW" else values), size

@@ -36,10 +36,15 @@ def probabilities(raw: Any, manifest: Manifest, temperature: float) -> Any:
     Args:
         raw: Logits or probabilities, as the manifest says.
         temperature: Of the job; the model's own is applied, too. Above 1 flattens, below 1 sharpens.
+
+    Raises:
+        InputError: They are not finite.
     """
     import numpy as np
 
     values = np.asarray(raw, np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"model {manifest.name!r} puts out values that are no numbers (NaN or infinite)")
     scale = manifest.temperature * temperature
     if manifest.output.kind == "probabilities":
         values = np.clip(

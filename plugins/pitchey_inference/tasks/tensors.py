@@ -132,6 +132,12 @@ class TensorTask(Task[TensorParameters]):
             at += count
 
 
+_KNOWN_DTYPES = (
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+    "str",
+)  # fmt: skip
+
+
 def _told(names: Sequence[str], arrays: Sequence[Any]) -> Tensors:
     return Tensors(
         outputs={
@@ -164,7 +170,7 @@ def as_array(value: Any, spec: TensorSpec) -> Any:
             if key not in known:
                 raise UnknownName(f"field of the tensor {spec.name!r}:", str(key), known)
         dtype, shape, value = value.get("dtype"), value.get("shape"), value.get("data")
-    if spec.dtype in ("bfloat16",) or "(" in spec.dtype:
+    if spec.dtype == "bfloat16" or "(" in spec.dtype:
         raise InputError(f"the model's input {spec} cannot be given from outside")
     try:
         array = (
