@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pitchey_core.errors import ConfigError, UnknownName
 from pitchey_core.hooks import CatalogEntry, load_target
 from pitchey_inference.bundles.bundle import Bundle
-from pitchey_inference.bundles.opening import Access, is_reference, open_bundle, open_folder
+from pitchey_inference.bundles.opening import Access, open_bundle, open_folder
 from pitchey_inference.coded import CodedModel
+from pitchey_inference.payload import is_reference
 
 __all__ = ["KIND", "Catalog", "Found"]
 
@@ -29,7 +30,7 @@ class Found:
     """
 
     bundle: Bundle
-    origin: str
+    origin: Literal["plugin", "settings", "path"]
     coded: CodedModel | None = None
 
 

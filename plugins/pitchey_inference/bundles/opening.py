@@ -15,7 +15,7 @@ from pitchey_inference.bundles.manifest import MANIFEST_NAME, FileEntry, parse_m
 from pitchey_inference.bundles.pulled import Pulled, pull_url
 from pitchey_inference.runtime.optimised import cache_folder
 
-__all__ = ["Access", "is_reference", "open_bundle", "open_folder", "pull"]
+__all__ = ["Access", "open_bundle", "open_folder", "pull"]
 
 _MAX_MANIFEST_BYTES: Final = 1024**2
 _MOST_FILES: Final = 2000
@@ -34,11 +34,6 @@ class Access:
     policy: FetchPolicy
     fetch: Callable[[str], Path]
     cancelled: Callable[[], bool] | None = None
-
-
-def is_reference(text: str) -> bool:
-    """Whether a model is given by path or URL, rather than by name."""
-    return scheme_of(text) is not None or "/" in text or text.endswith(".onnx") or text.startswith((".", "~"))
 
 
 def open_bundle(reference: str, access: Access) -> Bundle:

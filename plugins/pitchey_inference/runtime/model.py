@@ -68,6 +68,14 @@ class Model:
         return [*below, *([self.loaded.session] if "loaded" in self.__dict__ else [])]
 
     @property
+    def sha256(self) -> str | None:
+        """Of its own graph, once that is loaded; else what its manifest says."""
+        if "loaded" in self.__dict__:
+            return self.loaded.sha256
+        entry = self.manifest.files.get("model")
+        return entry.sha256 if entry is not None else None
+
+    @property
     def max_rows(self) -> int:
         """Most items in one run: one, where the graph's results would depend on their neighbours."""
         stated = self.manifest.dynamic_batches

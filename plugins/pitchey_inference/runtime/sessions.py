@@ -52,6 +52,7 @@ class Session:
         inputs, outputs: By name, in the model's order.
         providers: Those that it runs on, best first.
         load_seconds: Wall time of loading it.
+        loaded_at: When that was done, by the monotonic clock.
         bytes: Estimate of the memory that it holds.
     """
 
@@ -59,6 +60,7 @@ class Session:
         self.key = key
         self.bytes = size
         self.load_seconds = load_seconds
+        self.loaded_at = time.monotonic()
         self.threads = threads
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.inputs = {each.name: _spec(each) for each in session.get_inputs()}
