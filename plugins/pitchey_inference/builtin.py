@@ -10,7 +10,16 @@ from pitchey_inference.coded import CodedModel
 if TYPE_CHECKING:
     from pitchey_inference.runtime.encoder import Encoder
 
-__all__ = ["MODELS", "SUMMARIES", "builtin_encoder", "minilm", "sentiment", "summarizer", "zero_shot"]
+__all__ = [
+    "MODELS",
+    "SUMMARIES",
+    "builtin_encoder",
+    "minilm",
+    "pitch_analyzer",
+    "sentiment",
+    "summarizer",
+    "zero_shot",
+]
 
 MODELS: Final = Path(__file__).parent / "models"
 """The folder of the built-in bundles."""
@@ -27,6 +36,7 @@ SUMMARIES: Final = {
 minilm: Final = MODELS / "minilm"
 summarizer: Final = MODELS / "summarizer_v3"
 zero_shot: Final = MODELS / "zero_shot_v1"
+pitch_analyzer: Final = MODELS / "pitch_analyzer_v2"
 sentiment: Final = CodedModel(
     MODELS / "sentiment_v1", features="pitchey_inference.models.sentiment_v1.features:feeds"
 )

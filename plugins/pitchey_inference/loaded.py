@@ -27,6 +27,7 @@ _TASKS: Final = {
     "token-classification": "pitchey_inference.tasks.token_classification:TokenClassificationTask",
     "image-classification": "pitchey_inference.tasks.image_classification:ImageClassificationTask",
     "tensors": "pitchey_inference.tasks.tensors:TensorTask",
+    "pitch-analysis": "pitchey_inference.tasks.pitch_analysis:PitchAnalysisTask",
 }
 _MOST_MODELS: Final = 32
 _DEEPEST: Final = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
@@ -204,9 +205,19 @@ class Tensors(_Strict):
     outputs: dict[str, TensorValue] = Field(default_factory=dict)
 
 
+def _import_class(task: str) -> None:
+    """Classes that other modules hold are known once those are imported."""
+    if task in _ELSEWHERE and task not in Output.known:
+        importlib.import_module(_ELSEWHERE[task])
+
+
+_ELSEWHERE = {"pitch-analysis": "pitchey_inference.tasks.pitch_analysis"}
+
+
 def _read(value: Any) -> Any:
     """The class that ``task`` names; a plain :class:`Output` for one that nothing here has imported."""
     if isinstance(value, dict):
+        _import_class(str(value.get("task")))
         cls = Output.known.get(str(value.get("task")), Output)
         return cls.model_validate(value)
     return value

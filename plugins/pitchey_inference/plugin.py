@@ -10,9 +10,11 @@ from pitchey_inference.builtin import SUMMARIES
 __all__ = ["pitchey_catalog", "pitchey_commands", "pitchey_processors"]
 
 _TARGETS = {
-    "minilm": "pitchey_inference.builtin:minilm",
+    "pitch-analyzer-v2": "pitchey_inference.builtin:pitch_analyzer",
+    "sentiment-v1": "pitchey_inference.builtin:sentiment",
     "summarizer-v3": "pitchey_inference.builtin:summarizer",
     "zero-shot-v1": "pitchey_inference.builtin:zero_shot",
+    "minilm": "pitchey_inference.builtin:minilm",
 }
 
 

@@ -16,7 +16,14 @@ from pitchey_inference.catalog import KIND, Catalog
 from pitchey_inference.checks import ModelLimits
 from pitchey_inference.facts import InferenceFacts, ModelFacts, RuntimeFacts
 from pitchey_inference.loaded import MODELS_IN_USE, Ready
-from pitchey_inference.outputs import Failure, Output
+from pitchey_inference.outputs import (
+    Failure,
+    ImageClassification,
+    Output,
+    Summary,
+    TextClassification,
+    ZeroShot,
+)
 from pitchey_inference.parameters import parse_parameters
 from pitchey_inference.payload import InferencePayload
 from pitchey_inference.reading import read_items
@@ -200,9 +207,10 @@ def _facts(work: _Work, runtime: RuntimeFacts, failed: int) -> InferenceFacts:
     if not work.listed and placed.outputs:
         (single,) = placed.outputs
         facts.result = single
-        facts.label = getattr(single, "label", None)
-        facts.score = getattr(single, "score", None)
-        facts.summary = getattr(single, "summary", None)
+        if isinstance(single, TextClassification | ImageClassification | ZeroShot):
+            facts.label, facts.score = single.label, single.score
+        elif isinstance(single, Summary):
+            facts.summary = single.summary
     if facts.truncated:
         facts.warnings.append(
             f"{facts.truncated} of {facts.count} texts were longer than the model's input and cut off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -40,6 +41,7 @@ def pull_from_hub(url: str, cache: Path) -> Pulled:
     """
     repo, revision = parse_hub_url(url)
     try:
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import huggingface_hub
     except ModuleNotFoundError as error:
         raise ExtraMissing(

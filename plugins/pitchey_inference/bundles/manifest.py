@@ -34,6 +34,7 @@ TaskName = Literal[
     "token-classification",
     "image-classification",
     "tensors",
+    "pitch-analysis",
 ]
 TASKS: Final[tuple[str, ...]] = TaskName.__args__  # type: ignore[attr-defined]
 

@@ -82,6 +82,10 @@ class Model:
         together = not self.loaded.quantises_by_range if stated is None else stated
         return MAX_BATCH_ROWS if together else 1
 
+    def find(self, name: str) -> Model:
+        """Another model, as a job would name it: for tasks that ask several."""
+        return self._find(name)
+
     @cached_property
     def tokens(self) -> Tokens:
         """Its tokenizer."""

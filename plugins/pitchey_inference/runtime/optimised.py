@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pitchey_core.errors import InputError
+from pitchey_inference.runtime.library import onnx_runtime
 from pitchey_inference.runtime.sessions import Session, open_session
 
 __all__ = ["CACHE_VARIABLE", "OptimisedCopies", "cache_folder"]
@@ -99,7 +100,7 @@ def _build() -> str:
     """Names the runtime and the processor: a copy holds layouts for the one that it was made on."""
     import platform
 
-    import onnxruntime
+    onnxruntime = onnx_runtime()
 
     flags = ""
     with contextlib.suppress(OSError):

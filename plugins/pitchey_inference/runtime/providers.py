@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from pitchey_core.errors import ConfigError
+from pitchey_inference.runtime.library import onnx_runtime
 
 __all__ = ["PROVIDERS_VARIABLE", "chosen_providers", "installed_providers"]
 
@@ -23,9 +24,7 @@ _AUTOMATIC: Final = ("CUDAExecutionProvider", "ROCMExecutionProvider", _CPU)
 
 def installed_providers() -> list[str]:
     """The providers of the installed ONNX Runtime, in its own order."""
-    import onnxruntime
-
-    return list(onnxruntime.get_available_providers())
+    return list(onnx_runtime().get_available_providers())
 
 
 def chosen_providers(environment: str | None = None) -> tuple[str, ...]:

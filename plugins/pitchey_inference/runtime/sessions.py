@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import Cancelled, InputError
+from pitchey_inference.runtime.library import onnx_runtime
 from pitchey_inference.runtime.providers import chosen_providers
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Session:
         self, feeds: Mapping[str, Array], outputs: Sequence[str] | None, stop: Callable[[], bool]
     ) -> list[Array]:
         """In another thread: signals that bring a cancellation are seen by the main thread, once it is in Python."""
-        import onnxruntime
+        onnxruntime = onnx_runtime()
 
         options = onnxruntime.RunOptions()
         done = threading.Event()
@@ -225,7 +226,7 @@ def open_session(
     Raises:
         InputError: The runtime refuses it.
     """
-    import onnxruntime
+    onnxruntime = onnx_runtime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

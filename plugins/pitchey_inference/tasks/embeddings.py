@@ -36,7 +36,11 @@ class EmbeddingTask(Task[EmbeddingParameters]):
         prepared = prepare_texts(self.model, encoder.tokens, requests)
         vectors = encoder.encode_tokens(prepared.rows, stop=stop)
         found: list[Answer] = [
-            Embedding(size=len(vector), vector=[round(value, 7) for value in vector.tolist()], input=report_of(text, row))
+            Embedding(
+                size=len(vector),
+                vector=[round(value, 7) for value in vector.tolist()],
+                input=report_of(text, row),
+            )
             for text, row, vector in zip(prepared.texts, prepared.rows, vectors, strict=True)
         ]
         return merge_answers(prepared, found)
