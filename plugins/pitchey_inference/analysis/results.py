@@ -6,8 +6,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pitchey_inference.outputs import Output
-
 __all__ = [
     "Arc",
     "ArcPoint",
@@ -172,7 +170,7 @@ class PitchScore(_Result):
     parts: list[ScorePart]
 
 
-class PitchAnalysis(Output):
+class PitchAnalysis(_Result):
     """The analysis of a pitch.
 
     Attributes:
@@ -182,9 +180,6 @@ class PitchAnalysis(Output):
         notes: What the reader should know of these figures.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: Literal["pitch-analysis"] = "pitch-analysis"
     genre: str
     genres: list[GenreShare]
     tone: str
