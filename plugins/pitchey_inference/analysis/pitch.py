@@ -10,7 +10,14 @@ from pitchey_inference.analysis.arc import arc_of
 from pitchey_inference.analysis.labels import GENRES, THEMES, TONE_USUAL, TONES, Ruler, distribution
 from pitchey_inference.analysis.logline import logline_of
 from pitchey_inference.analysis.readability import length_check, readability
-from pitchey_inference.analysis.results import Evidence, GenreShare, LabelShare, PitchAnalysis, ThemeMatch
+from pitchey_inference.analysis.results import (
+    ElementCheck,
+    Evidence,
+    GenreShare,
+    LabelShare,
+    PitchAnalysis,
+    ThemeMatch,
+)
 from pitchey_inference.analysis.score import score_of
 from pitchey_inference.analysis.structure import check_structure
 from pitchey_inference.sentences import Sentence, split_sentences
@@ -24,6 +31,7 @@ Judge = Callable[[Sequence[str], "Vectors"], Sequence[float]]
 """The probability of each text that it is positive, from the texts and their embeddings."""
 
 _THEMES: Final = 3
+_ASIDES: Final = ("comparables", "audience")
 # Scales of the distributions at temperature 1: those of the least log loss on the tuning part.
 _GENRE_SCALE: Final = 0.04
 _TONE_SCALE: Final = 0.03
@@ -85,7 +93,7 @@ class PitchAnalyzer:
             tones=tones,
             arc=arc_of(self._judge(texts, vectors)),
             logline=logline,
-            themes=self._theme_matches(sentences, vectors),
+            themes=self._theme_matches(sentences, vectors, structure),
             structure=structure,
             readability=reading,
             length=length,
@@ -110,15 +118,20 @@ class PitchAnalyzer:
         order = sorted(range(len(above)), key=lambda number: (-above[number], number))
         return [LabelShare(label=self._tones.labels[each], share=round(shares[each], 4)) for each in order]
 
-    def _theme_matches(self, sentences: Sequence[Sentence], vectors: Vectors) -> list[ThemeMatch]:
-        """Those of which two sentences speak most."""
-        rows = self._themes.measure(vectors)
+    def _theme_matches(
+        self, sentences: Sequence[Sentence], vectors: Vectors, structure: Sequence[ElementCheck]
+    ) -> list[ThemeMatch]:
+        """Those of which two sentences speak most. What is said of other films and of viewers is no theme."""
+        asides = {each.sentence for check in structure if check.element in _ASIDES for each in check.evidence}
+        story = [number for number in range(len(sentences)) if number not in asides]
+        story = story or list(range(len(sentences)))
+        rows = self._themes.measure(vectors[story])
         found = []
         for place, label in enumerate(self._themes.labels):
             column = [row[place] for row in rows]
             order = sorted(range(len(column)), key=lambda number: (-column[number], number))
             best = [column[number] for number in order[:2]]
-            found.append((sum(best) / len(best), label, order[0], best[0]))
+            found.append((sum(best) / len(best), label, story[order[0]], best[0]))
         found.sort(key=lambda each: (-each[0], each[1]))
         return [
             ThemeMatch(

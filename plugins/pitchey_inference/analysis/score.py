@@ -65,7 +65,7 @@ def score_of(
             name="genre",
             points=round(_GENRE_POINTS * min(1.0, share / _CLEAR_SHARE), 1),
             most=_GENRE_POINTS,
-            why=f"{genres[0].label} has {share:.0%} of the distribution; {_CLEAR_SHARE:.0%} is clear",
+            why=f"{genres[0].label} has {share:.0%} of the distribution at temperature 1; {_CLEAR_SHARE:.0%} is clear",
         )
     )
     ease = reading.flesch_reading_ease
