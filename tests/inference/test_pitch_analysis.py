@@ -17,6 +17,7 @@ from pitchey_inference.analysis.arc import arc_of
 from pitchey_inference.analysis.cues import ELEMENTS
 from pitchey_inference.analysis.judge import judge_of
 from pitchey_inference.analysis.labels import GENRES, THEMES, TONES, distribution
+from pitchey_inference.analysis.naming import named_genres
 from pitchey_inference.analysis.pitch import PitchAnalyzer
 from pitchey_inference.analysis.readability import count_syllables, length_check, readability
 from pitchey_inference.analysis.results import PitchAnalysis
@@ -133,6 +134,26 @@ def test_temperature_scales_the_distribution_and_orders_nothing_anew(analyzer: P
     assert sharp.genres[0].share > plain.genres[0].share > flat.genres[0].share > 1 / len(GENRES)
     assert sum(each.share for each in flat.genres) == pytest.approx(1, abs=0.01)
     assert sharp.score == plain.score == flat.score
+
+
+def test_a_genre_that_the_text_names_comes_first(analyzer: PitchAnalyzer) -> None:
+    found = analyzer.analyze("A baker loses her shop. It is a bleak comedy.")
+    assert (found.genre, found.genres[0].named) == ("comedy", True)
+    assert [each.label for each in found.genres if each.named] == ["comedy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("The whole family fights a war.", {"family"}),
+        ("A war film and a love story for fans of sci-fi.", {"war", "romance", "science fiction"}),
+        ("He takes action, she travels in the western wind.", {"western"}),
+        ("An action-packed heist movie.", {"action", "crime"}),
+        ("Two people meet.", set()),
+    ],
+)
+def test_names_of_genres(text: str, names: set[str]) -> None:
+    assert named_genres(text) == names
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])

@@ -59,9 +59,11 @@ class GenreShare(LabelShare):
 
     Attributes:
         similarity: Mean cosine similarity of the sentences with the genre's nearest descriptions.
+        named: The text says its name ("a dark comedy"), for which it gains a similarity of 0.1: a heuristic.
     """
 
     similarity: float
+    named: bool = False
 
 
 class ThemeMatch(_Result):
