@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pitchey_core.errors import Cancelled, InputError, PartialFailure, PitcheyError
+from pitchey_core.errors import Cancelled, InputError, LimitExceeded, PartialFailure, PitcheyError
 from pitchey_core.processor import BatchProcessor
 from pitchey_inference.answers import place
 from pitchey_inference.bundles.opening import Access
@@ -36,6 +36,9 @@ __all__ = ["InferenceProcessor"]
 
 _CHUNK: Final = 1024
 """Requests of one call of a task: between two calls progress is reported."""
+
+_WALL_SHARE: Final = 0.9
+"""Of the wall limit of a batch's jobs, before one model among several is broken off."""
 
 
 @dataclass(slots=True)
@@ -84,8 +87,9 @@ class InferenceProcessor(BatchProcessor[InferencePayload, InferenceFacts]):
                 found[number] = error
                 continue
             groups.setdefault(id(work.ready), []).append(work)
-        for group in groups.values():
-            _answer_group(group, jobs)
+        # What comes with an installed package first: a stranger's model may take all the time there is.
+        for group in sorted(groups.values(), key=lambda each: each[0].ready.found.origin == "path"):
+            _answer_group(group, jobs, time.monotonic())
             runtime = _runtime(group)
             for work in group:
                 found[work.number] = _concluded(work, runtime)
@@ -104,27 +108,47 @@ def _prepared(number: int, payload: InferencePayload, job: JobContext) -> _Work:
     return _Work(number, payload, job, ready, [Request(each, parameters) for each in items], listed, began)
 
 
-def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext]) -> None:
-    """Fill the answers of jobs that ask the same model."""
+def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: float) -> None:
+    """Fill the answers of jobs that ask the same model.
+
+    In a batch, a model that takes too long is broken off shortly before the batch would be killed for it, so that
+    the answers of the others are not lost.
+    """
+    limit = max(work.job.limits.wall_seconds or 0.0 for work in group)
+    deadline = began + _WALL_SHARE * limit if limit and len(jobs) > 1 else None
 
     def stop() -> bool:
         # A call serves many: it is broken off when nobody wants its answer any more.
-        return all(job.cancelled for job in jobs)
+        return (deadline is not None and time.monotonic() > deadline) or all(job.cancelled for job in jobs)
 
     requests = [request for work in group for request in work.requests]
+    try:
+        answers = _all_answers(group, requests, stop)
+    except Cancelled:
+        if all(job.cancelled for job in jobs):
+            raise
+        error = LimitExceeded(
+            f"the model ran longer than {_WALL_SHARE * limit:g} s of the job's {limit:g} s",
+            limit="wall",
+            remedy="raise the processor's wall_limit",
+        )
+        answers = [error] * len(requests)
+    at = 0
+    for work in group:
+        work.answers = answers[at : at + len(work.requests)]
+        at += len(work.requests)
+
+
+def _all_answers(group: Sequence[_Work], requests: Sequence[Request[Any]], stop: Stop) -> list[Answer]:
     answers: list[Answer] = []
-    task = group[0].ready.task
     for at in range(0, len(requests), _CHUNK):
-        answers += _answers(task, requests[at : at + _CHUNK], stop)
+        answers += _answers(group[0].ready.task, requests[at : at + _CHUNK], stop)
         for work in group if len(requests) > _CHUNK else ():
             done = 0.95 * len(answers) / len(requests)
             # The others still want their answers.
             with contextlib.suppress(Cancelled):
                 work.job.progress(done, f"{len(answers)} of {len(requests)} items")
-    at = 0
-    for work in group:
-        work.answers = answers[at : at + len(work.requests)]
-        at += len(work.requests)
+    return answers
 
 
 def _answers(task: Any, requests: Sequence[Request[Any]], stop: Stop) -> list[Answer]:
