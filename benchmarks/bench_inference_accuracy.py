@@ -36,6 +36,7 @@ DATA: Final = Path(__file__).parents[1] / "tests" / "inference" / "data"
 SDIST: Final = os.environ.get("PITCHEY_VADER_SDIST")
 SUMMARY_SENTENCES: Final = 3
 
+# Written with all loglines in mind, so this baseline is a strong one.
 KEY_WORDS: Final = {
     "action": "action fight fights battle chase chased explosion bomb explosives gun shoot soldier mercenaries hunted",
     "adventure": "adventure expedition journey treasure map island explorer voyage jungle ruins compass lost city",

@@ -1,7 +1,7 @@
 """Genres, tones and themes, each described in several sentences, and the measuring of a text against them.
 
-A label's score is the mean of its nearest descriptions' cosine similarities with the text. Descriptions were written
-for the tuning part of ``tests/inference/data``, never for the held-out part.
+A label's score is the mean of its nearest descriptions' cosine similarities with the text. Descriptions were chosen on
+the tuning part of ``tests/inference/data``; those that echoed held-out texts were reworded before these were counted.
 """
 
 from __future__ import annotations
