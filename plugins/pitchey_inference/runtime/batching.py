@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["MAX_BATCH_ROWS", "MAX_BATCH_TOKENS", "batches_by_length"]
+__all__ = ["DEVICE_BATCH_TOKENS", "MAX_BATCH_ROWS", "MAX_BATCH_TOKENS", "batches_by_length"]
 
 MAX_BATCH_ROWS: Final = 32
-MAX_BATCH_TOKENS: Final = 2048
-"""Padded tokens of one batch. Beyond some hundred rows of a matrix a CPU gains nothing more, and its caches lose."""
+MAX_BATCH_TOKENS: Final = 256
+"""Padded tokens of one batch on a CPU. Measured with the built-in encoder on an AMD EPYC (AVX-512): from 128 to 512 all
+are within 5 % of the best at one and two threads; at 2048, texts of mixed length take 1.6 times as long, since the
+layers no longer fit the caches."""
+DEVICE_BATCH_TOKENS: Final = 16_384
+"""The same elsewhere: a device wants to be filled."""
 
 
 def batches_by_length(

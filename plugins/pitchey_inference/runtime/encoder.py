@@ -76,7 +76,9 @@ class Encoder:
         import numpy as np
 
         vectors: Any = None
-        for batch in batches_by_length([len(row) for row in rows], max_rows=self._max_rows):
+        for batch in batches_by_length(
+            [len(row) for row in rows], max_rows=self._max_rows, max_tokens=self.session.batch_tokens
+        ):
             feeds = token_feeds([rows[number] for number in batch], self.tokens.pad_id)
             known = {name: array for name, array in feeds.items() if name in self.session.inputs}
             (states,) = self.session.run(known, [self._output], stop=stop)

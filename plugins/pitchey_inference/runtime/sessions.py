@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import Cancelled, InputError
+from pitchey_inference.runtime.batching import DEVICE_BATCH_TOKENS, MAX_BATCH_TOKENS
 from pitchey_inference.runtime.library import onnx_runtime
 from pitchey_inference.runtime.providers import chosen_providers
 
@@ -55,6 +56,7 @@ class Session:
         load_seconds: Wall time of loading it.
         loaded_at: When that was done, by the monotonic clock.
         bytes: Estimate of the memory that it holds.
+        bare: The runtime's own session.
     """
 
     def __init__(self, key: str, session: Any, *, size: int, load_seconds: float, threads: int) -> None:
@@ -66,9 +68,14 @@ class Session:
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.inputs = {each.name: _spec(each) for each in session.get_inputs()}
         self.outputs = {each.name: _spec(each) for each in session.get_outputs()}
-        self._session = session
+        self.bare = session
         self._run = session.run
         self._last_seconds = _QUICK_SECONDS
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most padded tokens of one run of a text model."""
+        return MAX_BATCH_TOKENS if self.providers[:1] == ("CPUExecutionProvider",) else DEVICE_BATCH_TOKENS
 
     def run(
         self,

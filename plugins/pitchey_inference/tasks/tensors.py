@@ -9,11 +9,15 @@ from pydantic import Field
 
 from pitchey_core.errors import InputError, PitcheyError, UnknownName
 from pitchey_inference.outputs import Tensors, TensorValue
-from pitchey_inference.runtime.batching import MAX_BATCH_ROWS
 from pitchey_inference.runtime.sessions import TensorSpec
 from pitchey_inference.tasks.base import Answer, Parameters, Request, Stop, Task, TensorItem, never
 
 __all__ = ["TensorParameters", "TensorTask", "as_array"]
+
+
+_MAX_ROWS = 64
+"""Most items of one run. Weights that no cache holds are read once for all of them: 57 MB of dense layers do 7 times
+as many items a second at 64 as one by one (AMD EPYC, one thread)."""
 
 
 class TensorParameters(Parameters):
@@ -83,9 +87,7 @@ class TensorTask(Task[TensorParameters]):
             alone = each[0] if len(rows) != 1 else -1
             by_kind.setdefault((shapes, outputs, alone), []).append(each)
         return [
-            group[at : at + MAX_BATCH_ROWS]
-            for group in by_kind.values()
-            for at in range(0, len(group), MAX_BATCH_ROWS)
+            group[at : at + _MAX_ROWS] for group in by_kind.values() for at in range(0, len(group), _MAX_ROWS)
         ]
 
     def _stacks(self) -> bool:
@@ -127,8 +129,9 @@ class TensorTask(Task[TensorParameters]):
                 remedy="dynamic_batches = false in model.toml",
             )
         at = 0
+        kinds = [_dtype(array) for array in found]
         for each, count in zip(group, rows, strict=True):
-            answers[each[0]] = _told(outputs, [array[at : at + count] for array in found])
+            answers[each[0]] = _told(outputs, [array[at : at + count] for array in found], kinds)
             at += count
 
 
@@ -138,11 +141,12 @@ _KNOWN_DTYPES = (
 )  # fmt: skip
 
 
-def _told(names: Sequence[str], arrays: Sequence[Any]) -> Tensors:
+def _told(names: Sequence[str], arrays: Sequence[Any], kinds: Sequence[str] | None = None) -> Tensors:
     return Tensors(
         outputs={
-            name: TensorValue(dtype=_dtype(array), shape=list(array.shape), data=array)
-            for name, array in zip(names, arrays, strict=True)
+            # Nothing to validate: an array came out of the runtime, not from outside.
+            name: TensorValue.model_construct(dtype=kind, shape=list(array.shape), data=array)
+            for name, array, kind in zip(names, arrays, kinds or map(_dtype, arrays), strict=True)
         }
     )
 
@@ -187,19 +191,19 @@ def _fitted(array: Any, spec: TensorSpec) -> Any:
     """Cast where no value changes: whole numbers to integers that hold them, numbers to floats."""
     import numpy as np
 
-    came = f"{_dtype(array)}{list(array.shape)}"
-    mismatch = InputError(f"tensor {spec.name!r}: expected {spec}, got {came}")
-    if len(array.shape) != len(spec.shape) or any(
-        isinstance(want, int) and want != have for want, have in zip(spec.shape, array.shape, strict=True)
-    ):
+    fits = len(array.shape) == len(spec.shape) and all(
+        not isinstance(want, int) or want == have for want, have in zip(spec.shape, array.shape, strict=True)
+    )
+    if fits and spec.dtype != "str" and array.dtype == spec.dtype:
+        return array
+    mismatch = InputError(f"tensor {spec.name!r}: expected {spec}, got {_dtype(array)}{list(array.shape)}")
+    if not fits:
         raise mismatch
     if spec.dtype == "str":
         if array.dtype.kind not in "US" and not all(isinstance(each, str) for each in array.ravel()):
             raise mismatch
         return array.astype(object)
     want = np.dtype(spec.dtype)
-    if array.dtype == want:
-        return array
     if array.dtype.kind not in "biuf" or (want.kind == "b") != (array.dtype.kind == "b"):
         raise mismatch
     if want.kind in "iu":

@@ -70,7 +70,8 @@ def classifier_rows(model: Model, prepared: Prepared[Any], stop: Stop) -> Any:
         (raw,) = model.session.run(feeds, [output_name(model)], stop=stop)
         return _checked(raw, model, len(prepared.rows))
     rows: list[Any] = [None] * len(prepared.rows)
-    for batch in batches_by_length([len(row) for row in prepared.rows], max_rows=model.max_rows):
+    lengths = [len(row) for row in prepared.rows]
+    for batch in batches_by_length(lengths, max_rows=model.max_rows, max_tokens=model.session.batch_tokens):
         feeds = known_inputs(
             token_feeds([prepared.rows[number] for number in batch], model.tokens.pad_id),
             model.session,

@@ -66,7 +66,10 @@ class TokenClassificationTask(Task[TokenParameters]):
         model = self.model
         scores: list[Any] = [None] * len(prepared.rows)
         lengths = [len(row) for row in prepared.rows]
-        for batch in batches_by_length(lengths, max_rows=model.max_rows if lengths else 1):
+        if not lengths:
+            return scores
+        tokens = model.session.batch_tokens
+        for batch in batches_by_length(lengths, max_rows=model.max_rows, max_tokens=tokens):
             feeds = token_feeds([prepared.rows[number] for number in batch], model.tokens.pad_id)
             name = output_name(model)
             (raw,) = model.session.run(known_inputs(feeds, model.session, model), [name], stop=stop)
