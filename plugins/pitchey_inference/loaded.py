@@ -17,9 +17,9 @@ from pitchey_inference.checks import ModelLimits
 from pitchey_inference.runtime.model import Model
 from pitchey_inference.tasks.base import Task
 
-__all__ = ["MODELS_IN_USE", "InUse", "Ready"]
+__all__ = ["MODELS_IN_USE", "TASK_CLASSES", "InUse", "Ready"]
 
-_TASKS: Final = {
+TASK_CLASSES: Final = {
     "text-classification": "pitchey_inference.tasks.text_classification:TextClassificationTask",
     "embeddings": "pitchey_inference.tasks.embeddings:EmbeddingTask",
     "zero-shot": "pitchey_inference.tasks.zero_shot:ZeroShotTask",
@@ -29,6 +29,7 @@ _TASKS: Final = {
     "tensors": "pitchey_inference.tasks.tensors:TensorTask",
     "pitch-analysis": "pitchey_inference.tasks.pitch_analysis:PitchAnalysisTask",
 }
+"""The class of each task of a manifest."""
 _MOST_MODELS: Final = 32
 _DEEPEST: Final = 4
 
@@ -109,7 +110,9 @@ def _make(found: Found, find: Callable[[str], Model], threads: int, limits: Mode
     features = load_target(coded.features) if coded is not None and coded.features is not None else None
     model = Model(found.bundle, threads=threads, limits=limits, find=find, features=features)
     target = (
-        coded.task if coded is not None and coded.task is not None else _TASKS[found.bundle.manifest.task]
+        coded.task
+        if coded is not None and coded.task is not None
+        else TASK_CLASSES[found.bundle.manifest.task]
     )
     cls: type[Task[Any]] = load_target(target)
     return Ready(found, model, cls(model))

@@ -23,6 +23,13 @@ def test_a_text(cli: Cli) -> None:
     assert ran.data["facts"]["label"] == "positive"
 
 
+def test_providers_are_named_by_the_environment(cli: Cli) -> None:
+    cli.environment["PITCHEY_ORT_PROVIDERS"] = "tpu"
+    ran = cli("inference", "-m", "sentiment-v1", "--text", "A wonderful film.", "--json")
+    assert ran.code == 2
+    assert ran.data["error"]["message"].startswith("PITCHEY_ORT_PROVIDERS: 'tpu'")
+
+
 def test_a_file_and_options(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "pitch.txt").write_text("The sea is calm. Anna paints the sea. Storms come. Anna goes.")
     ran = cli("inference", "pitch.txt", "--model", "summarizer-v3", "--max-sentences", "1", "--json")
