@@ -40,9 +40,20 @@ T = TypeVar("T")
 By = Literal["ratio", "saving", "difference", "ours"]
 """How two figures become one: ours/peer, peer/ours, ours - peer, or ours alone."""
 
-Unit = Literal["s", "ms", "CPU s", "jobs/s", "LU", "dBTP", "points", "MB", "pages/min", "pages/s", "%"]
+Unit = Literal[
+    "s", "ms", "CPU s", "jobs/s", "LU", "dBTP", "points", "MB", "pages/min", "pages/s", "texts/s", "%"
+]
 
-_DISTRIBUTIONS: Final = ("pitchey", "av", "pillow", "click", "pydantic", "sqlmodel", "imageio-ffmpeg")
+_DISTRIBUTIONS: Final = (
+    "pitchey",
+    "av",
+    "pillow",
+    "click",
+    "pydantic",
+    "sqlmodel",
+    "imageio-ffmpeg",
+    "onnxruntime",
+)
 _HEADINGS: Final = ("name", "ours", "peer", "ratio", "goal", "met?")
 
 

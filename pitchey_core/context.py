@@ -143,12 +143,15 @@ class JobContext:
         """
         if url not in self._fetched:
             into = self._order.workdir / "inputs"
-            fetched = fetch(
-                url, into, policy=FetchPolicy.from_record(self._order.fetch_policy), cancelled=self._cancelled
-            )
+            fetched = fetch(url, into, policy=self.fetch_policy, cancelled=self._cancelled)
             self.bytes_in += fetched.bytes
             self._fetched[url] = fetched.path
         return self._fetched[url]
+
+    @property
+    def fetch_policy(self) -> FetchPolicy:
+        """What this job may fetch, for processors that read from a service of their own."""
+        return FetchPolicy.from_record(self._order.fetch_policy)
 
     def artifact(self, name: str, media_type: str) -> Path:
         """Where to write an output. It becomes visible under ``name`` after the job, together with all others.

@@ -73,6 +73,15 @@ class Payload(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @classmethod
+    def map_nested_inputs(cls, data: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:  # noqa: ARG003
+        """Raw data in which the paths that no marker can reach went through ``change``.
+
+        For models whose fields are structures with paths somewhere in them, or may hold a name in place of a path;
+        whatever is not understood stays as it is, for validation to refuse.
+        """
+        return data
+
 
 def marker(field: FieldInfo, kind: type[M]) -> M | None:
     """The marker of class ``kind`` on a field, if it has one (also inside ``X | None`` and ``list[X]``)."""
@@ -139,4 +148,4 @@ def map_input_files(
         if value is None or marker(field, InputFileMarker) is None:
             continue
         result[name] = [changed(item) for item in value] if isinstance(value, list) else changed(value)
-    return result
+    return model.map_nested_inputs(result, change)

@@ -110,16 +110,19 @@ class LocalExecutor:
         return Slot(process, here, full_tag)
 
 
-_STORAGE_VARIABLES: Final = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_CREDENTIALS")
+_STORAGE_VARIABLES: Final = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_CREDENTIALS", "HF_")
+_RUNTIME_VARIABLES: Final = ("CUDA_", "ORT_", "PITCHEY_MODEL_", "PITCHEY_ORT_", "XDG_CACHE_HOME")
 
 
 def _environment(tag: str) -> dict[str, str]:
-    """What a slot inherits: the clean default and, for fetching inputs, the credentials of storage drivers.
+    """What a slot inherits: the clean default; for fetching inputs, the credentials of storage drivers; and what says
+    where models are kept, and on which devices they run.
 
     Programs that it starts get neither.
     """
-    storage = {name: value for name, value in os.environ.items() if name.startswith(_STORAGE_VARIABLES)}
-    return clean_environment(storage) | {TAG_VARIABLE: tag}
+    wanted = (*_STORAGE_VARIABLES, *_RUNTIME_VARIABLES)
+    kept = {name: value for name, value in os.environ.items() if name.startswith(wanted)}
+    return clean_environment(kept) | {TAG_VARIABLE: tag}
 
 
 class Slot:

@@ -10,9 +10,9 @@ import pytest
 from source_tree import plugin_packages
 
 HEAVY = {
-    "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "openpyxl", "platformdirs", "pptx",
-    "psutil", "pydantic", "pydantic_settings", "pypdf", "pypdfium2", "pytesseract", "rich", "sqlalchemy", "sqlmodel",
-    "yaml",
+    "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "onnxruntime", "openpyxl",
+    "platformdirs", "pptx", "psutil", "pydantic", "pydantic_settings", "pypdf", "pypdfium2", "pytesseract",
+    "rich", "sqlalchemy", "sqlmodel", "tokenizers", "yaml",
 }  # fmt: skip
 LIGHT = [
     "pitchey_core",

@@ -30,13 +30,14 @@ def test_demo(cli: Cli) -> None:
     ran = cli("demo", "--json", timeout=170)
     assert ran.code == 0, ran.err
     last = ran.lines[-1]
-    assert (last["completed"], last["failed"]) == (7, 0)
+    assert (last["completed"], last["failed"]) == (8, 0)
     report = to_path(last["report"])
     assert report == cli.folder / "pitchey-demo" / "report.html"
     text = report.read_text("utf-8")
     assert "It is going to be a good day." in text
     assert "Made with free tools, free to show" in text
     assert "Blender Foundation" in text
+    assert "<b>logline</b> A retired lighthouse keeper" in text
     links = Links()
     links.feed(text)
     assert len([link for link in links.found if link.endswith(".jpg")]) >= 18
@@ -47,7 +48,7 @@ def test_demo(cli: Cli) -> None:
     assert [each.name for each in cli.folder.iterdir()] == ["pitchey-demo"]
     again = cli("demo", "--no-json")
     assert again.code == 0
-    assert "7 skipped" in again.out
+    assert "8 skipped" in again.out
     assert f"report: {report}" in again.out
 
 

@@ -16,11 +16,16 @@ import pytest
 import pitchey_core
 from pitchey_core import errors, hooks
 from pitchey_core.errors import PitcheyError
-from pitchey_core.hooks import PitcheySpec
+from pitchey_core.hooks import PitcheySpec, load_target
 from pitchey_core.settings import Settings
 from pitchey_document.limits import DocumentLimits
 from pitchey_document.payload import DocumentPayload, OutputKind
 from pitchey_document.security import SecurityFacts
+from pitchey_inference.builtin import SUMMARIES
+from pitchey_inference.bundles.manifest import TASKS, Manifest
+from pitchey_inference.checks import ModelLimits
+from pitchey_inference.loaded import TASK_CLASSES
+from pitchey_inference.payload import InferencePayload
 from pitchey_media.builtin import read_presets
 from pitchey_media.payload import MediaPayload
 from pitchey_media.schema import Preset
@@ -132,6 +137,20 @@ def test_every_preset_and_every_key_of_one_is_documented() -> None:
         )
         keys = {name} if table is None else {f"{name}.{key}" for key in table.model_fields}
         assert keys <= known | {f"{name}{each}" for each in known if each.startswith(".")}, name
+
+
+def test_everything_about_models_is_documented() -> None:
+    known = code_names(page("inference.md"))
+    assert set(InferencePayload.model_fields) <= known
+    assert set(SUMMARIES) | set(TASKS) <= known
+    assert {*ModelLimits.model_fields, "PITCHEY_ORT_PROVIDERS", "PITCHEY_MODEL_CACHE"} <= known
+    for name in TASKS:
+        assert set(load_target(TASK_CLASSES[name]).parameters.model_fields) <= known, name
+    for name, field in Manifest.model_fields.items():
+        table = next(
+            (t for t in (field.annotation, *get_args(field.annotation)) if hasattr(t, "model_fields")), None
+        )
+        assert ({name} if table is None else {f"{name}.{key}" for key in table.model_fields}) <= known, name
 
 
 def test_every_verb_is_documented() -> None:

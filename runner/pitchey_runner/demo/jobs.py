@@ -51,9 +51,19 @@ _DOCUMENT: Final[dict[str, dict[str, Any]]] = {
     "script": {"ocr": "auto", "outputs": ["text", "searchable-pdf", "previews"]},
 }
 
+_PITCH: Final = (
+    "A retired lighthouse keeper must relight her lamp before dawn, or the last ship of the islanders will be lost. "
+    "But the company has sold the tower, and its new owner will not open the door. "
+    "On an island where nobody talks to strangers, she has one night to win over a man who has every reason to hate "
+    "her. The Old Man and the Sea meets Locked Out: a warm drama for everyone who ever kept a promise too late."
+)
+_INFERENCE: Final[dict[str, dict[str, Any]]] = {
+    "pitch": {"model": "pitch-analyzer-v2", "text": _PITCH, "parameters": {"temperature": 0.7}},
+}
+
 
 def write_batch(folder: Path, source: Path, papers: Mapping[str, Path]) -> Path:
-    """Write ``demo.yaml`` for the footage and the documents, and return its path."""
+    """Write ``demo.yaml`` for the footage, the documents and a pitch, and return its path."""
     jobs = [
         (kind, name, {field: source, **payload})
         for kind, field, payloads in (("video", "input_url", _VIDEO), ("media", "input_media", _MEDIA))
@@ -63,6 +73,7 @@ def write_batch(folder: Path, source: Path, papers: Mapping[str, Path]) -> Path:
         ("document", f"read-{name}", {"document_url": path, **_DOCUMENT[name]})
         for name, path in papers.items()
     ]
+    jobs += [("inference", name, dict(payload)) for name, payload in _INFERENCE.items()]
     document = {
         "jobs": [
             {"type": kind, "output": f"out/{name}", "payload": _relative(folder, payload)}

@@ -68,12 +68,29 @@ def _card(folder: Path, record: JobRecord) -> str:
         _table(facts.get("streams") or [], _STREAM_COLUMNS),
         _table(facts.get("pages") or [], _PAGE_COLUMNS),
         *(_preset(each) for each in facts.get("presets") or ()),
+        _analysis((facts.get("result") or {}).get("analysis")),
         _text(artifacts),
         *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
         _files(folder, artifacts),
         "</article>",
     ]
     return "".join(parts)
+
+
+def _analysis(found: Mapping[str, Any] | None) -> str:
+    """What the analysis of a pitch says, in short."""
+    if not found:
+        return ""
+    genres = ", ".join(f"{each['label']} {each['share']:.0%}" for each in found["genres"][:3])
+    missing = ", ".join(each["element"] for each in found["structure"] if not each["present"])
+    rows = [
+        ("genres", genres),
+        ("tone", found["tone"]),
+        ("logline", found["logline"]["candidate"]["text"]),
+        ("missing", missing or "nothing"),
+        ("score", f"{found['score']['total']:.0f} of 100"),
+    ]
+    return "".join(f"<p><b>{name}</b> {escape(str(value))}</p>" for name, value in rows)
 
 
 def _settings(payload: Mapping[str, Any]) -> str:

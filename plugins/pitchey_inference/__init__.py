@@ -1,0 +1,1 @@
+"""The ``inference`` processor: ONNX models, offline from the first run."""

@@ -1,0 +1,1 @@
+"""What ``pitch-analyzer-v2`` computes: pure functions of a text, an encoder and a judge of sentiment."""

@@ -1,0 +1,1 @@
+"""The built-in models; each folder is a bundle."""

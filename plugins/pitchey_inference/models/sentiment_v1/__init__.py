@@ -1,0 +1,1 @@
+"""The built-in ``sentiment-v1``; the folder is a bundle."""

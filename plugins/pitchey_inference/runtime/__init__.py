@@ -1,0 +1,1 @@
+"""Runs models: sessions that are shared, tokens, and batches of similar lengths."""

@@ -1,0 +1,1 @@
+"""How the built-in models were made. Nothing here is imported when a model is used."""
