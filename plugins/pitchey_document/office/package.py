@@ -181,7 +181,9 @@ def _check_contents(file: IO[bytes], archive: _Package, name: str, limits: Packa
         if free_from > archive.start_dir:
             raise _damaged(name, f"{entry.filename!r} reaches beyond the end")
         checked = _Entry(entry, name, limits)
-        pieces: list[bytes] | None = [] if entry.file_size <= min(_KEPT_PART_BYTES, _KEPT_BYTES - kept) else None
+        pieces: list[bytes] | None = (
+            [] if entry.file_size <= min(_KEPT_PART_BYTES, _KEPT_BYTES - kept) else None
+        )
         for piece in _inflated(file, entry, begin, name):
             checked.feed(piece)
             if pieces is not None:
