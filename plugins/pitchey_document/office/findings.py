@@ -26,7 +26,7 @@ _WORTH_PARSING: Final = (b"External", b"acrosheet", b"\0", b"&#")
 # Fields whose result comes from elsewhere; IMPORT and INCLUDE are older words for INCLUDEPICTURE and INCLUDETEXT.
 _LOADING_FIELD: Final = re.compile(r"(DDE|INCLUDE|IMPORT\b|LINK\b|RD\b)", re.IGNORECASE)
 _MAY_LOAD: Final = re.compile(rb"DDE|INCLUDE|IMPORT|[\s>\"]LINK\s", re.IGNORECASE)
-_DRAWING: Final = re.compile(rb"<svg|2000/svg|doctype\s+svg", re.IGNORECASE)
+_DRAWING: Final = re.compile(rb"<svg|2000/svg|doctype\s+svg")
 _FIELD_PARTS: Final = re.compile(r"word/(document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml")
 _ODF_OBJECT: Final = re.compile(r"(Object|OLE)[^/]*(/content\.xml)?$|ObjectReplacements/")
 _ODF_SCRIPT: Final = re.compile(r"(Basic|Scripts)/.+\.(xml|py|js|bsh|java|class)$", re.IGNORECASE)
@@ -86,7 +86,9 @@ def loaded_from_outside(path: str, kind: str) -> list[str]:
 
 def _is_drawing(archive: zipfile.ZipFile, name: str) -> bool:
     with archive.open(name) as file:
-        return bool(_DRAWING.search(file.read(4096)))
+        head = file.read(4096).lower()
+    # The word alone is found twenty times faster, and is in next to no part.
+    return b"svg" in head and _DRAWING.search(head) is not None
 
 
 class _Findings:
