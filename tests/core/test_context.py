@@ -151,5 +151,9 @@ def test_who_takes_items_can_end_an_isolated_call(job: Callable[..., JobContext]
     context = job()
     with pytest.raises(InputError, match="enough at 0"):
         context.isolate(count, 5, "spin", on_item=refuse)
-    assert context.isolate(explode, "print")["pid"]
+
+
+def test_an_isolated_call_counts_for_the_memory_of_its_job(job: Callable[..., JobContext]) -> None:
+    context = job()
+    assert context.isolate(explode, "linger") == "linger"
     assert context.children_peak_bytes > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ def explode(kind: str) -> Any:
             raise KeyError("x")
         case "die":
             os.abort()
+        case "linger":
+            time.sleep(0.5)
         case "spin":
             while True:
                 pass
