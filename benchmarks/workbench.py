@@ -19,8 +19,9 @@ from typing import Any, Self
 
 import anyio
 import anyio.from_thread
-from harness import Cost, expect, timed
+from harness import Bench, Cost, expect, timed
 
+from pitchey_core.ffmpeg.tool import build_of
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.processor import Result
@@ -85,6 +86,13 @@ class Workbench:
         """What it says about itself."""
         done = subprocess.run([self.ffmpeg, "-version"], capture_output=True, check=True)
         return done.stdout.decode().split()[2]
+
+    def has_vmaf(self, bench: Bench) -> bool:
+        """Whether this ffmpeg can score by VMAF; if not, the table says so."""
+        found = build_of(self.ffmpeg).has_filters("libvmaf")
+        if not found:
+            bench.note("This ffmpeg has no libvmaf; that of pip install 'pitchey[bundled]' has. Nothing is compared.")
+        return found
 
     def bare(self, *arguments: str) -> Cost:
         """Run ffmpeg with nothing around it but two pipes that are read."""
