@@ -24,7 +24,6 @@ from harness import Bench, at_most, expect, in_turn, run_benchmark, timed
 from workbench import WarmSlot, Workbench, workbench
 
 from pitchey_core.ffmpeg.similarity import Reference, similarity
-from pitchey_core.ffmpeg.tool import build_of
 from pitchey_core.testing import make_job
 
 PEER = "HandBrakeCLI"
@@ -78,10 +77,7 @@ def measure(bench: Bench) -> None:
         return
     with workbench() as work, work.warm_slot() as slot:
         bench.fact("ffmpeg", work.ffmpeg_version)
-        if not build_of(work.ffmpeg).has_filters("libvmaf"):
-            bench.note(
-                "This ffmpeg has no libvmaf (that of pip install 'pitchey[bundled]' has it): not compared."
-            )
+        if not work.has_vmaf(bench):
             return
         bench.fact("handbrake", _version(program))
         for clip in (_even(work), *bench.footage):

@@ -91,7 +91,9 @@ class Workbench:
         """Whether this ffmpeg can score by VMAF; if not, the table says so."""
         found = build_of(self.ffmpeg).has_filters("libvmaf")
         if not found:
-            bench.note("This ffmpeg has no libvmaf; that of pip install 'pitchey[bundled]' has. Nothing is compared.")
+            bench.note(
+                "This ffmpeg has no libvmaf; that of pip install 'pitchey[bundled]' has. Nothing is compared."
+            )
         return found
 
     def bare(self, *arguments: str) -> Cost:
