@@ -199,3 +199,16 @@ def test_many_pages_that_fail_cost_no_good_one(bench: JobBench, tmp_path: Path) 
         bench.run(source, outputs=["text", "previews"])
     sources = [page["source"] for page in caught.value.facts["pages"]]
     assert sources == ["failed"] * bad + ["text-layer"] * good
+
+
+def test_a_searchable_copy_without_the_encryption_of_the_original_says_so(
+    bench: JobBench, documents: Documents, tmp_path: Path
+) -> None:
+    writer = PdfWriter(clone_from=PdfReader(documents.scan_pdf(1)))
+    writer.encrypt("", "owner", algorithm="AES-256")
+    source = tmp_path / "restricted.pdf"
+    writer.write(source)
+    done = bench.run(source, ocr="auto", outputs=["searchable-pdf"])
+    assert done.facts.security.encryption == "AES-256"
+    assert not PdfReader(done.files["restricted-searchable.pdf"]).is_encrypted
+    assert any("the searchable copy is not encrypted" in words for words in done.facts.warnings)
