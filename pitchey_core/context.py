@@ -25,6 +25,7 @@ from pitchey_core.storage import FetchPolicy, Stage, fetch, to_path
 
 if TYPE_CHECKING:
     from pitchey_core.hooks import CatalogEntry
+    from pitchey_core.isolation import Program, SandboxPolicy, SandboxReport
     from pitchey_core.registry import Registry
     from pitchey_core.tools import ToolTable
 
@@ -72,6 +73,7 @@ class JobContext:
         self.log = log or logging.getLogger(f"pitchey.job.{order.spec.name}")
         self.bytes_in = 0
         self.children_peak_bytes = 0
+        self.sandbox_cpu_us = 0
         self._order = order
         self._registry = registry
         self._report = report
@@ -323,6 +325,23 @@ class JobContext:
             temporary=self.workdir,
         )
 
+    def sandbox(self, program: Program, policy: SandboxPolicy, **options: Any) -> SandboxReport:
+        """Run untrusted code in the sandbox of this slot; see :meth:`pitchey_core.isolation.Sandbox.run`.
+
+        Args:
+            options: As there: ``stdin``, ``files``, ``outputs``, ``collect``.
+
+        Raises:
+            Cancelled, InputError: As there.
+        """
+        from pitchey_core.isolation.shared import shared_sandbox
+
+        self.check()
+        report = shared_sandbox().run(program, policy, cancelled=self._cancelled, **options)
+        self.children_peak_bytes = max(self.children_peak_bytes, report.usage.peak_memory_bytes)
+        self.sandbox_cpu_us += report.usage.cpu_us
+        return report
+
     def _count(self, completed: Completed) -> None:
         """Note how much memory a child process had; its CPU time the kernel counts."""
         self.children_peak_bytes = max(self.children_peak_bytes, completed.peak_memory_bytes)
@@ -356,6 +375,10 @@ class AsyncJobContext:
     ) -> Any:
         """See :meth:`JobContext.isolate`; ``on_item`` is called in another thread."""
         return await _in_thread(partial(self._job.isolate, function, *args, limits=limits, on_item=on_item))
+
+    async def sandbox(self, program: Program, policy: SandboxPolicy, **options: Any) -> SandboxReport:
+        """See :meth:`JobContext.sandbox`."""
+        return await _in_thread(partial(self._job.sandbox, program, policy, **options))
 
 
 def _finite(value: float | None) -> float | None:

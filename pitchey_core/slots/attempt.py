@@ -243,7 +243,8 @@ class _Meter:
         children = max((job.children_peak_bytes for job in jobs), default=0)
         return Usage(
             wall_us=wall,
-            cpu_us=_cpu_us() - self._cpu,
+            # A launcher that stays warm is not waited for, so the kernel does not add up what ran in its sandboxes.
+            cpu_us=_cpu_us() - self._cpu + sum(job.sandbox_cpu_us for job in jobs),
             peak_memory_bytes=max(own_peak, children),
             memory_method="self",
             bytes_in=sum(job.bytes_in for job in jobs),
