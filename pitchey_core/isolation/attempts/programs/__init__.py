@@ -1,0 +1,1 @@
+"""The untrusted programs, by what they are after."""
