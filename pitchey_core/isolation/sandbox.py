@@ -48,6 +48,7 @@ class Sandbox:
         self._groups: Groups | None = None
         self._launcher: Launcher | None = None
         self._next: Prepared | None = None
+        self._ending: list[Prepared] = []
         # For one at a time; whoever calls from several threads waits.
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ class Sandbox:
         collect: Path | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> SandboxReport:
-        """Run one program to its end, and until all that it started is dead.
+        """Run one program to its end, and return when all that it started is dead.
 
         Args:
             stdin: What it reads from standard input.
@@ -122,6 +123,7 @@ class Sandbox:
 
     def _take(self, wanted: Wanted) -> Prepared:
         """A sandbox that is ready: the one built ahead, if it is of this kind and still there."""
+        self._bury()
         prepared, self._next = self._next, None
         if prepared is not None:
             try:
@@ -163,6 +165,17 @@ class Sandbox:
     def _dispose(self, prepared: Prepared) -> None:
         """Leave nothing of a sandbox, however far it came."""
         self._kill(prepared)
+        prepared.let_go()
+        self._ending.append(prepared)
+        if self._launcher is None or not self._launcher.contained:
+            self._bury()
+
+    def _bury(self) -> None:
+        """Wait for the first processes of finished sandboxes, which are ours, and alone by now. Mostly they are gone."""
+        while self._ending:
+            self._bury_one(self._ending.pop())
+
+    def _bury_one(self, prepared: Prepared) -> None:
         prepared.wait_dead()
         prepared.close()
         if prepared.host_folder is not None:
@@ -181,6 +194,7 @@ class Sandbox:
         prepared, self._next = self._next, None
         if prepared is not None:
             self._dispose(prepared)
+        self._bury()
         if self._launcher is not None:
             self._launcher.close()
             self._launcher = None
@@ -268,6 +282,7 @@ def _wanted(program: Program, policy: SandboxPolicy) -> Wanted:
         tuple(dict.fromkeys(each for each in folders if not each.startswith("/usr/"))),
         policy.tmp_bytes,
         policy.tmp_inodes,
+        program.warm_python,
     )
 
 
@@ -287,7 +302,6 @@ def _job(program: Program, policy: SandboxPolicy, prepared: Prepared, *, has_inp
     return {
         "argv": list(program.argv),
         "env": environment,
-        "warm": program.warm_python,
         "has_input": has_input,
         "rlimits": rlimits,
     }

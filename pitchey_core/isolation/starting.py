@@ -51,6 +51,7 @@ class Wanted:
     read_only: tuple[str, ...]
     size: int
     inodes: int
+    warm: bool
 
 
 @dataclass(slots=True)
@@ -80,7 +81,8 @@ class Prepared:
         """
         self.channel.settimeout(_START_SECONDS)
         try:
-            while self.handle < 0 or self.work < 0:
+            shut = False
+            while self.handle < 0 or self.work < 0 or not shut:
                 received = receive(self.channel)
                 if received is None:
                     raise Refused("sandbox", "the launcher ended")
@@ -89,8 +91,10 @@ class Prepared:
                     raise Refused(message["layer"], message["reason"])
                 if message["kind"] == "forked":
                     self.handle = descriptors[0]
-                else:
+                elif message["kind"] == "ready":
                     self.work = descriptors[0]
+                else:
+                    shut = True
         except TimeoutError:
             raise Refused("sandbox", f"it was not built in {_START_SECONDS:g} s") from None
         self.channel.settimeout(None)
@@ -107,11 +111,17 @@ class Prepared:
             select.select([self.handle], [], [], _DEATH_SECONDS)
 
     def close(self) -> None:
+        self.let_go()
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+    def let_go(self) -> None:
+        """Close what keeps its file system in memory."""
         self.channel.close()
-        for each in (self.handle, self.work):
-            if each >= 0:
-                os.close(each)
-        self.handle = self.work = -1
+        if self.work >= 0:
+            os.close(self.work)
+            self.work = -1
 
 
 def library_folders() -> tuple[str, ...]:
@@ -193,6 +203,7 @@ class Launcher:
             "read_only": wanted.read_only,
             "size": wanted.size,
             "inodes": wanted.inodes,
+            "warm": wanted.warm,
             "work": None if host_folder is None else str(host_folder),
         }
         owner = self.uid if Layer.PRIVILEGES in wanted.layers else None

@@ -1,8 +1,8 @@
 """The two processes of one sandbox: its init, and the one that becomes the program.
 
 Init is the first process of the PID namespace, so all others die with it. It waits for the program, kills what that
-left behind, tells the status that the kernel gave it, and exits. Both are forked ahead of time: when a job comes, the
-namespaces and the file system are there, and what remains is to take the last privileges away.
+left behind, tells the status that the kernel gave it, and exits. Both are forked ahead of time: when a job comes, all
+walls stand already around the process that will run it.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Cell:
     """One sandbox before, during and after its only run. Lives in a fork of the launcher.
 
     Args:
-        order: ``layers``, ``required``, ``read_only``, ``size``, ``inodes``, ``work`` (without a root of its own, the
-            host's folder to work in), ``uid`` (the host's user to become, or ``None``).
+        order: ``layers``, ``required``, ``read_only``, ``size``, ``inodes``, ``warm``, ``work`` (without a root of its
+            own, the host's folder to work in), ``uid`` (the host's user to become, or ``None``).
         channel: To the owner.
         proc: Descriptor of the host's ``/proc``.
         template: Of the root's mount namespace, or ``None``.
@@ -201,18 +201,14 @@ class Cell:
 
     def _become_program(self) -> NoReturn:
         try:
+            self._shut()
+            if self._order["warm"]:
+                warm.forget_launcher(self._library)
+            send(self._channel, {"kind": "shut"})
             received = receive(self._channel)
             if received is None:
                 os._exit(_SETUP_FAILED)
-            job, streams = received
-            environment = self._shut(job, streams)
-            send(self._channel, {"kind": "go", "isolation": self._walls.report})
-            if job["warm"]:
-                self._channel.close()
-                warm.run_as_main(job["argv"], environment, self._library)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_DFL)
-            os.execve(job["argv"][0], job["argv"], environment)  # noqa: S606 - no shell, as everywhere
+            self._start(*received)
         except WallMissing as missing:
             self._tell_missing(missing)
         except OSError as error:
@@ -222,29 +218,40 @@ class Cell:
         finally:
             os._exit(_SETUP_FAILED)
 
-    def _shut(self, job: dict[str, Any], streams: Sequence[int]) -> dict[str, str]:
-        """Build the walls that a program cannot stand outside of, in the one order in which each is possible."""
+    def _shut(self) -> None:
+        """Build the walls that nobody can stand outside of, in the one order in which each is possible."""
         os.setsid()
         if not self._first:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        self._take_streams(streams, has_input=job["has_input"])
+        self._keep_descriptors()
         walls = self._walls
         walls.build("privileges", self._drop_user)
         if walls.wanted("landlock") or walls.wanted("seccomp"):
             prctl(PR_SET_NO_NEW_PRIVS, 1)
         walls.build("landlock", self._restrict)
-        walls.build("rlimits", lambda: set_limits(job["rlimits"]))
         walls.build("privileges", self._drop_capabilities)
         os.close(self._proc)
         walls.build("seccomp", self._filter_calls)
-        return dict(job["env"])
 
-    def _take_streams(self, streams: Sequence[int], *, has_input: bool) -> None:
-        given = list(streams)
-        inputs = given.pop(0) if has_input else os.open("/dev/null", os.O_RDONLY)
-        for number, each in enumerate((inputs, *given)):
+    def _start(self, job: dict[str, Any], streams: list[int]) -> NoReturn:
+        """Nothing but the job's own limits and streams is missing now."""
+        if not job["has_input"]:
+            streams.insert(0, os.open("/dev/null", os.O_RDONLY))
+        for number, each in enumerate(streams):
             os.dup2(each, number)
-        # High first, so that none of the three is overwritten before it is copied.
+        close_from(_CHANNEL + 1)
+        self._walls.build("rlimits", lambda: set_limits(job["rlimits"]))
+        send(self._channel, {"kind": "go", "isolation": self._walls.report})
+        if self._order["warm"]:
+            self._channel.close()
+            warm.run_as_main(job["argv"], job["env"])
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.execve(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell, as everywhere
+
+    def _keep_descriptors(self) -> None:
+        """Close all but three, which become the first after the standard streams; high first, so that none is
+        overwritten before it is copied."""
         kept = [self._channel.detach(), self._proc, -1 if self._rules is None else self._rules]
         high = [-1 if each < 0 else fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _HIGH) for each in kept]
         channel, proc, rules = (

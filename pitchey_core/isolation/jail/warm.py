@@ -27,35 +27,36 @@ def preload() -> None:
     gc.freeze()
 
 
-def run_as_main(argv: Sequence[str], environment: Mapping[str, str], library: Sequence[str]) -> NoReturn:
-    """Run ``argv[0]`` as the main module and exit; returns to nobody.
+def forget_launcher(library: Sequence[str]) -> None:
+    """Look like an interpreter that has just started.
 
     Args:
         library: ``sys.path`` after the working folder.
     """
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pitchey_core"]:
+        del sys.modules[name]
+    sys.path = [os.getcwd(), *library]
+    sys.path_importer_cache.clear()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__builtins__=__builtins__, __cached__=None)
+    sys.modules["__main__"] = main
+
+
+def run_as_main(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Run ``argv[0]`` as the main module and exit; returns to nobody."""
     status = 1
     try:
-        _forget_launcher(argv, environment, library)
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = list(argv)
+        sys.orig_argv = [sys.executable, "-I", "-S", "-B", *argv]
+        sys.modules["__main__"].__file__ = argv[0]
         status = _run(argv[0])
     except BaseException:  # noqa: BLE001 - code that replaced what ends it
         status = 1
     finally:
         os._exit(status)
-
-
-def _forget_launcher(argv: Sequence[str], environment: Mapping[str, str], library: Sequence[str]) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pitchey_core"]:
-        del sys.modules[name]
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = list(argv)
-    sys.orig_argv = [sys.executable, "-I", "-S", "-B", *argv]
-    sys.path = [os.getcwd(), *library]
-    sys.path_importer_cache.clear()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    main = types.ModuleType("__main__")
-    main.__dict__.update(__file__=argv[0], __builtins__=__builtins__, __cached__=None)
-    sys.modules["__main__"] = main
 
 
 def _run(path: str) -> int:
