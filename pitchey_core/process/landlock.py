@@ -9,10 +9,10 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-__all__ = ["confine", "landlock_version"]
+__all__ = ["DEVICE", "OWN", "READ", "SYSTEM", "confine", "landlock_version", "restrict", "ruleset"]
 
 _CREATE_RULESET: Final = 444
 _ADD_RULE: Final = 445
@@ -28,12 +28,17 @@ _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _CONTROLLED: Final = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _LATEST: Final = (1 << 16) - 1
 _OF_A_FILE: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
-_READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
-_DEVICE: Final = _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
+READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
+DEVICE: Final = _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 # No device nodes: root could make one of the disk. Nor is anything run that was put there.
-_OWN: Final = _LATEST & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK)
+OWN: Final = _LATEST & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK)
 
-_SYSTEM: Final = (
+_TCP: Final = 0b11  # bind and connect
+_TCP_SINCE: Final = 4
+_SCOPES: Final = 0b11  # abstract sockets and signals
+_SCOPES_SINCE: Final = 6
+
+SYSTEM: Final = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/snap",
     "/proc", "/sys/devices/system/cpu", "/var/cache/fontconfig",
 )  # fmt: skip
@@ -66,30 +71,54 @@ def confine(folders: Sequence[str], program: str) -> str:
         ``landlock``, or ``not enforced:`` and the reason; then nothing has changed.
     """
     try:
-        version = _syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
-        controlled = _CONTROLLED.get(version, _LATEST)
-        ruleset = _syscall(_CREATE_RULESET, struct.pack("Q", controlled), 8, 0)
+        rules = ruleset(_rules(folders, program))
         try:
-            for path, rights in _rules(folders, program):
-                _allow(ruleset, path, rights & controlled)
             _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            _syscall(_RESTRICT_SELF, ruleset, 0)
+            restrict(rules)
         finally:
-            os.close(ruleset)
+            os.close(rules)
     except OSError as error:
         return f"not enforced: {error.strerror}"
     return "landlock"
 
 
+def ruleset(rules: Iterable[tuple[str, int]], *, alone: bool = False) -> int:
+    """A descriptor of what is allowed: each path with its rights, :data:`READ`, :data:`OWN` or :data:`DEVICE`.
+
+    Args:
+        alone: Forbid also, as far as the kernel can, TCP (Linux 6.7), and others' abstract sockets and signals (6.12).
+
+    Raises:
+        OSError: The kernel has no Landlock, or it is off.
+    """
+    version = _syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
+    controlled = _CONTROLLED.get(version, _LATEST)
+    attributes = [controlled]
+    if alone and version >= _TCP_SINCE:
+        attributes.append(_TCP)
+    if alone and version >= _SCOPES_SINCE:
+        attributes.append(_SCOPES)
+    packed = struct.pack(f"{len(attributes)}Q", *attributes)
+    descriptor = _syscall(_CREATE_RULESET, packed, len(packed), 0)
+    for path, rights in rules:
+        _allow(descriptor, path, rights & controlled)
+    return descriptor
+
+
+def restrict(rules: int) -> None:
+    """Put this process and all it starts under a :func:`ruleset`; it must have no_new_privs."""
+    _syscall(_RESTRICT_SELF, rules, 0)
+
+
 def _rules(folders: Sequence[str], program: str) -> Iterator[tuple[str, int]]:
     for each in folders:
-        yield each, _OWN
-    for each in (*_SYSTEM, *(f"/etc/{name}" for name in _ETC), *_of_program(os.path.realpath(program))):
-        yield each, _READ
+        yield each, OWN
+    for each in (*SYSTEM, *(f"/etc/{name}" for name in _ETC), *_of_program(os.path.realpath(program))):
+        yield each, READ
     for each in _SOCKETS:
         yield each, _MAKE_SOCK
     for each in _DEVICES:
-        yield each, _DEVICE
+        yield each, DEVICE
 
 
 def _of_program(path: str) -> Iterator[str]:

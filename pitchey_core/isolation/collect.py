@@ -1,0 +1,257 @@
+"""Files into a sandbox and out of it, by descriptor.
+
+Inward before the program starts, outward after its last process is dead: nobody can swap what is looked at. Outward
+everything is hostile: no link is followed, nothing but a regular file with a single name is opened, and depth, number
+and size are limited.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from pitchey_core.errors import InputError
+from pitchey_core.isolation.policy import SandboxPolicy
+from pitchey_core.isolation.report import CollectedFile
+
+__all__ = ["Collected", "check_name", "put_files"]
+
+_SYS_OPENAT2: Final = 437
+# RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS and BENEATH
+_RESOLVE: Final = 0x01 | 0x02 | 0x04 | 0x08
+_DEEPEST: Final = 32
+_MOST_ENTRIES: Final = 20_000
+_MOST_REFUSED: Final = 256
+_BLOCK: Final = 512
+_CHUNK: Final = 1024**2
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A FIFO would otherwise wait for its writer.
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def check_name(name: str) -> list[str]:
+    """The parts of a relative name.
+
+    Raises:
+        InputError: It is empty, absolute, has a NUL or a part ``.`` or ``..``.
+    """
+    parts = name.split("/")
+    if "\0" in name or any(part in {"", ".", ".."} for part in parts):
+        raise InputError(
+            f"{name!r} cannot be the name of a file in the sandbox",
+            remedy="name it relative to the working folder, without '.' and '..'",
+        )
+    return parts
+
+
+def put_files(folder: int, files: Mapping[str, bytes], owner: int | None) -> None:
+    """Write files below a folder that nobody else can reach yet.
+
+    Raises:
+        InputError: They do not fit, or two names exclude each other.
+    """
+    for name, content in files.items():
+        *above, last = check_name(name)
+        at = os.dup(folder)
+        try:
+            for part in above:
+                at = _step_into(at, part, owner)
+            descriptor = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=at)
+            try:
+                if owner is not None:
+                    os.fchown(descriptor, owner, owner)
+                view = memoryview(content)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            remedy = (
+                "raise the limit on files, or give it smaller ones" if error.errno == errno.ENOSPC else None
+            )
+            raise InputError(
+                f"the file {name!r} cannot be put into the sandbox: {error.strerror}", remedy=remedy
+            ) from error
+        finally:
+            os.close(at)
+
+
+def _step_into(at: int, part: str, owner: int | None) -> int:
+    try:
+        os.mkdir(part, 0o755, dir_fd=at)
+    except FileExistsError:
+        pass
+    else:
+        if owner is not None:
+            os.chown(part, owner, owner, dir_fd=at, follow_symlinks=False)
+    below = os.open(part, _FOLDER, dir_fd=at)
+    os.close(at)
+    return below
+
+
+class Collected:
+    """Copies of what a program left in its working folder.
+
+    Attributes:
+        files: The copies.
+        refused: What was asked for and not copied, each with the reason.
+    """
+
+    def __init__(self, policy: SandboxPolicy) -> None:
+        self._policy = policy
+        self._entries = 0
+        self._bytes = 0
+        self.files: list[CollectedFile] = []
+        self.refused: list[tuple[str, str]] = []
+
+    def copy(self, folder: int, patterns: Sequence[str], into: Path) -> None:
+        """Copy what matches a pattern from the folder behind a descriptor."""
+        wanted = [pattern.split("/") for pattern in patterns]
+        pending: list[tuple[str, ...]] = [()]
+        while pending:
+            above = pending.pop()
+            at = os.dup(folder)
+            try:
+                for part in above:
+                    below = _open_beneath(at, part, _FOLDER)
+                    os.close(at)
+                    at = below
+                pending += self._copy_one_folder(at, above, wanted, into)
+            except OSError as error:
+                self._refuse("/".join(above), error.strerror or str(error))
+            finally:
+                os.close(at)
+
+    def _copy_one_folder(
+        self, at: int, above: tuple[str, ...], wanted: Sequence[Sequence[str]], into: Path
+    ) -> Iterator[tuple[str, ...]]:
+        for name in self._names(at):
+            parts = (*above, name)
+            shown = "/".join(parts)
+            try:
+                info = os.stat(name, dir_fd=at, follow_symlinks=False)
+                if stat.S_ISDIR(info.st_mode):
+                    if not any(_leads_to(pattern, parts) for pattern in wanted):
+                        continue
+                    if len(parts) >= _DEEPEST:
+                        self._refuse(shown, f"more than {_DEEPEST} folders deep")
+                        continue
+                    yield parts
+                elif any(_matches(pattern, parts) for pattern in wanted):
+                    self._copy_file(at, name, shown, into)
+            except OSError as error:
+                self._refuse(shown, error.strerror or str(error))
+
+    def _names(self, at: int) -> Iterator[str]:
+        with os.scandir(at) as entries:
+            for entry in entries:
+                self._entries += 1
+                if self._entries > _MOST_ENTRIES:
+                    self._refuse(
+                        "", f"more than {_MOST_ENTRIES} files and folders: the rest was not looked at"
+                    )
+                    return
+                yield entry.name
+
+    def _copy_file(self, at: int, name: str, shown: str, into: Path) -> None:
+        if not shown.isprintable():
+            self._refuse(shown, "its name is not printable text")
+            return
+        # Before it is opened: to open a device may already do something.
+        reason = _unfit(os.stat(name, dir_fd=at, follow_symlinks=False))
+        if reason is not None:
+            self._refuse(shown, reason)
+            return
+        source = _open_beneath(at, name, _FILE)
+        try:
+            info = os.fstat(source)
+            reason = _unfit(info) or self._too_much(info)
+            if reason is not None:
+                self._refuse(shown, reason)
+                return
+            target = into.joinpath(*shown.split("/"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target, info.st_size)
+        finally:
+            os.close(source)
+        self._bytes += info.st_size
+        self.files.append(CollectedFile(shown, target, info.st_size))
+
+    def _too_much(self, info: os.stat_result) -> str | None:
+        policy = self._policy
+        size = max(info.st_size, info.st_blocks * _BLOCK)
+        if size > policy.file_bytes:
+            return f"{size} bytes; the most for one file is {policy.file_bytes}"
+        if len(self.files) >= policy.output_files:
+            return f"more than {policy.output_files} files"
+        if self._bytes + info.st_size > policy.output_bytes:
+            return f"with it, the files are more than {policy.output_bytes} bytes together"
+        return None
+
+    def _refuse(self, name: str, reason: str) -> None:
+        if len(self.refused) < _MOST_REFUSED:
+            self.refused.append((name.encode("utf-8", "backslashreplace").decode(), reason))
+
+
+def _unfit(info: os.stat_result) -> str | None:
+    if not stat.S_ISREG(info.st_mode):
+        kinds = {stat.S_IFLNK: "symbolic link", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+        kind = kinds.get(stat.S_IFMT(info.st_mode), "device")
+        return f"not a regular file but a {kind}"
+    if info.st_nlink != 1:
+        return f"a hard link: it has {info.st_nlink} names"
+    return None
+
+
+def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _matches(pattern[1:], parts) or (bool(parts) and _matches(pattern, parts[1:]))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(pattern[1:], parts[1:])
+
+
+def _leads_to(pattern: Sequence[str], folder: Sequence[str]) -> bool:
+    """Whether something below the folder could match."""
+    for place, part in enumerate(folder):
+        if place >= len(pattern) - 1 and "**" not in pattern:
+            return False
+        if pattern[min(place, len(pattern) - 1)] == "**":
+            return True
+        if not fnmatchcase(part, pattern[place]):
+            return False
+    return True
+
+
+def _open_beneath(at: int, name: str, flags: int) -> int:
+    how = struct.pack("=QQQ", flags, 0, _RESOLVE)
+    words = [ctypes.c_long(_SYS_OPENAT2), ctypes.c_long(at), os.fsencode(name), how, ctypes.c_long(len(how))]
+    descriptor = int(_LIBC.syscall(*words))
+    if descriptor >= 0:
+        return descriptor
+    code = ctypes.get_errno()
+    if code in {errno.ENOSYS, errno.EPERM}:
+        # Before Linux 5.6. One step from an open folder, and not over a link: there is nowhere else to go.
+        return os.open(name, flags, dir_fd=at)
+    raise OSError(code, os.strerror(code))
+
+
+def _copy(source: int, target: Path, size: int) -> None:
+    into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        while size > 0:
+            sent = os.sendfile(into, source, None, min(size, _CHUNK))
+            if not sent:
+                break
+            size -= sent
+    finally:
+        os.close(into)

@@ -1,0 +1,148 @@
+"""From what was seen of a run to its report. Nothing here believes what the program says of itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pitchey_core.isolation.attend import Attendance
+from pitchey_core.isolation.collect import Collected
+from pitchey_core.isolation.policy import Layer, SandboxPolicy
+from pitchey_core.isolation.report import SandboxReport, Verdict
+from pitchey_core.isolation.watch import Watch
+from pitchey_core.pricing import Usage
+
+__all__ = ["conclude", "remedy_for", "remove_folder", "sandbox_error"]
+
+_MIB: Final = 1024**2
+_REMEDIES: Final = {
+    Layer.NAMESPACES: "run as root with CAP_SYS_ADMIN, or let users make namespaces: sysctl "
+    "user.max_user_namespaces=10000, and where they exist kernel.unprivileged_userns_clone=1 and "
+    "kernel.apparmor_restrict_unprivileged_userns=0",
+    Layer.ROOT: "check that what the program reads is there and that this user may read it; the kernel must be Linux "
+    "5.12 or later",
+    Layer.PRIVILEGES: "run as a plain user, or as root with CAP_SETUID, CAP_SETGID and CAP_SETPCAP",
+    Layer.SECCOMP: "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
+    Layer.LANDLOCK: "boot with landlock in the lsm= list (Linux 5.13 or later), or do not require this layer",
+    Layer.CGROUP: "give it more memory",
+    Layer.RLIMITS: "raise the hard limits of this process (ulimit -H)",
+    "start": "check that the program exists, is executable, and that its folder is among those it may read",
+}
+
+
+def remedy_for(layer: str) -> str:
+    """What the host's owner can do about a wall that cannot be built."""
+    return _REMEDIES.get(
+        layer, "try again; if it persists, pitchey-run doctor --sandbox shows what this host can do"
+    )
+
+
+def sandbox_error(layer: str, reason: str, policy: SandboxPolicy) -> SandboxReport:
+    """The report of a program that was not run."""
+    isolation = {str(each): "off" for each in Layer if each not in policy.layers}
+    if layer in set(Layer):
+        isolation[layer] = f"not enforced: {reason}"
+    detail = f"the program was not run: {layer}: {reason}\n  → {remedy_for(layer)}"
+    return SandboxReport(Verdict.SANDBOX_ERROR, isolation=isolation, detail=detail)
+
+
+def conclude(
+    policy: SandboxPolicy,
+    attendance: Attendance,
+    watch: Watch,
+    limits: Mapping[str, str],
+    collected: Collected,
+) -> SandboxReport:
+    """The report of a run whose last process is dead."""
+    messages = attendance.messages
+    if "missing" in messages:
+        return sandbox_error(messages["missing"]["layer"], messages["missing"]["reason"], policy)
+    if "go" not in messages and attendance.reason is None:
+        return sandbox_error("sandbox", "it died before the program started", policy)
+    ended = messages.get("ended")
+    status = None if ended is None else int(ended["status"])
+    verdict, detail = _verdict(attendance.reason, status, policy)
+    exited = status is not None and os.WIFEXITED(status)
+    killed = status is not None and os.WIFSIGNALED(status)
+    stdout, stderr = attendance.captured()
+    return SandboxReport(
+        verdict,
+        exit_status=os.WEXITSTATUS(status) if exited and status is not None else None,
+        signal=os.WTERMSIG(status) if killed and status is not None else None,
+        stdout=stdout,
+        stderr=stderr,
+        files=collected.files,
+        refused=collected.refused,
+        usage=Usage(
+            wall_us=int((attendance.ended - attendance.started) * 1_000_000),
+            cpu_us=watch.cpu_us() if ended is None else int(ended["cpu_us"]),
+            peak_memory_bytes=watch.peak_bytes(),
+            memory_method=watch.method,
+        ),
+        isolation={**messages.get("go", {}).get("isolation", {}), **limits},
+        detail=detail,
+    )
+
+
+def _verdict(reason: Verdict | None, status: int | None, policy: SandboxPolicy) -> tuple[Verdict, str | None]:
+    match reason:
+        case Verdict.TIMEOUT_WALL:
+            return reason, f"it ran longer than {policy.wall_seconds:g} s"
+        case Verdict.TIMEOUT_CPU:
+            return reason, f"it used more than {policy.cpu_seconds:g} s of CPU time"
+        case Verdict.MEMORY:
+            return reason, f"it needed more than {policy.memory_bytes / _MIB:.0f} MiB of memory"
+        case Verdict.OUTPUT_LIMIT:
+            most = f"{policy.stdout_bytes} bytes to stdout or {policy.stderr_bytes} to stderr"
+            return reason, f"it wrote more than {most}"
+    if status is None:
+        return Verdict.SIGNAL, "its sandbox was killed, and nothing here did that"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        names = {each.value: each.name for each in signal.Signals}
+        return Verdict.SIGNAL, f"it was killed by {names.get(number, f'signal {number}')}"
+    if os.WEXITSTATUS(status):
+        return Verdict.RUNTIME_ERROR, f"it ended with exit status {os.WEXITSTATUS(status)}"
+    return Verdict.OK, None
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that a program without a root of its own wrote to, however deep it is."""
+    while True:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except (RecursionError, OSError):
+            if not _flatten(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                return
+
+
+def _flatten(folder: Path) -> bool:
+    """Bring up what is too deep for a recursion; false if there is nothing."""
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        moved = False
+        for _ in range(64):
+            below = [each.name for each in os.scandir(at) if each.is_dir(follow_symlinks=False)]
+            if not below:
+                break
+            inner = os.open(below[0], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = inner
+        else:
+            target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                for name in os.listdir(at):  # noqa: PTH208 - by descriptor
+                    os.rename(name, f".{os.urandom(8).hex()}", src_dir_fd=at, dst_dir_fd=target)
+                    moved = True
+            finally:
+                os.close(target)
+        return moved
+    finally:
+        os.close(at)
