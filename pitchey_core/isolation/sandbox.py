@@ -64,9 +64,6 @@ class Sandbox:
         """End the launcher and all that it started. The next :meth:`run` starts another."""
         with self._lock:
             self._end_launcher()
-            if self._groups is not None:
-                self._groups.close()
-                self._groups = None
 
     def run(
         self,
@@ -171,7 +168,7 @@ class Sandbox:
             self._bury()
 
     def _bury(self) -> None:
-        """Wait for the first processes of finished sandboxes, which are ours, and alone by now. Mostly they are gone."""
+        """Wait for the first processes of finished sandboxes: ours, alone by now, and mostly gone already."""
         while self._ending:
             self._bury_one(self._ending.pop())
 
@@ -198,6 +195,10 @@ class Sandbox:
         if self._launcher is not None:
             self._launcher.close()
             self._launcher = None
+        if self._groups is not None:
+            # The launcher has removed them at its end, and what it could not is for us.
+            self._groups.close()
+            self._groups = None
 
     # -- one run ------------------------------------------------------------------------------------------------
 

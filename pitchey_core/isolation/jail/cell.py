@@ -143,7 +143,8 @@ class Cell:
     def _furnish(self) -> str:
         owner = self._order["uid"]
         mount_own(self._order["size"], self._order["inodes"], 0 if owner is None else owner)
-        words = mount_proc() if self._first else "no /proc"
+        kept = self._order["keep_proc"]
+        words = mount_proc(kept=kept) if self._first else "no /proc"
         return f"mount namespace, read-only root, {words}"
 
     def _draw_rules(self) -> str:

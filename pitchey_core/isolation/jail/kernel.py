@@ -81,6 +81,10 @@ def mount(source: str, target: str, kind: str | None, flags: int, data: str = ""
     _check(_LIBC.mount(*words, flags, data.encode()), f"mount of {target}")
 
 
+def unmount(path: str) -> None:
+    _check(_LIBC.umount2(os.fsencode(path), MNT_DETACH), f"umount of {path}")
+
+
 def restrict_mount(path: str, attributes: int) -> None:
     """Add ``MOUNT_ATTR_…`` to a mount and all below it (Linux 5.12)."""
     argument = struct.pack("=QQQQ", attributes, 0, 0, 0)
@@ -99,7 +103,7 @@ def enter_root(path: str) -> None:
     """Make a mount the root, and let go of the old one."""
     os.chdir(path)
     _syscall("pivot_root", _SYS_PIVOT_ROOT[MACHINE], b".", b".")
-    _check(_LIBC.umount2(b".", MNT_DETACH), "umount of the old root")
+    unmount(".")
     os.chdir("/")
 
 

@@ -118,6 +118,7 @@ class _Launcher:
 
     def _fork_cell(self, order: dict[str, Any], channel: socket.socket, groups: list[int]) -> None:
         order["uid"] = self._uid if "privileges" in order["layers"] else None
+        order["keep_proc"] = self._uid is None
         template = self._template(tuple(order["read_only"])) if "root" in order["layers"] else None
         if self._own_pids is not None:
             # A second namespace can be asked for only from our own.
@@ -156,7 +157,7 @@ class _Launcher:
                 if self._own_pids is not None:
                     setns(self._own_pids, CLONE_NEWPID)
                 if os.fork() == 0:
-                    _make_template(read_only, theirs, self._proc)
+                    _make_template(read_only, theirs, self._proc, keep_proc=self._uid is None)
                 theirs.close()
                 received = receive(ours)
             if received is None or not received[1]:
@@ -166,9 +167,11 @@ class _Launcher:
         return self._templates[read_only]
 
 
-def _make_template(read_only: tuple[str, ...], answer: socket.socket, proc: int) -> NoReturn:
+def _make_template(
+    read_only: tuple[str, ...], answer: socket.socket, proc: int, *, keep_proc: bool
+) -> NoReturn:
     try:
-        build_root(read_only)
+        build_root(read_only, keep_proc=keep_proc)
         namespace = os.open("self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
         send(answer, {"reason": ""}, [namespace])
     except OSError as error:

@@ -6,6 +6,7 @@ private copy, and mounts only its own file system and its own ``/proc``.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -29,6 +30,7 @@ from pitchey_core.isolation.jail.kernel import (
     enter_root,
     mount,
     restrict_mount,
+    unmount,
     unshare,
 )
 
@@ -42,6 +44,7 @@ DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 _FOLDERS: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _COPIED: Final = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/localtime")
 _LINKS: Final = "/etc/alternatives"
+_OLD_PROC: Final = "/.proc"
 _MOST_COPIED: Final = 4 * 1024**2
 _GENERATED: Final = {
     "/etc/passwd": "nobody:x:65534:65534:nobody:/job/work:/usr/sbin/nologin\n",
@@ -49,11 +52,17 @@ _GENERATED: Final = {
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
+_SHARED_TEMPORARY: Final = "/tmp"  # noqa: S108 - a link to the program's own
 _STAGE: Final = "/tmp"  # noqa: S108 - a mount point that every host has; the mount is in our namespace only
 
 
-def build_root(read_only: Sequence[str]) -> None:
-    """Move this process into a new mount namespace whose root is minimal. Needs CAP_SYS_ADMIN in its user namespace."""
+def build_root(read_only: Sequence[str], *, keep_proc: bool) -> None:
+    """Move this process into a new mount namespace whose root is minimal. Needs CAP_SYS_ADMIN in its user namespace.
+
+    Args:
+        keep_proc: Leave the host's ``/proc`` for :func:`mount_proc` to remove: in a user namespace, the kernel grants a
+            new one only to those who see one.
+    """
     unshare(CLONE_NEWNS)
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     # By descriptor from here on: the stage hides what is below its mount point, which may be what is wanted.
@@ -76,8 +85,12 @@ def build_root(read_only: Sequence[str]) -> None:
             file.write(content)
     for path in (OWN, "/proc"):
         _folder(_STAGE + path)
-    for name in ("tmp", "work"):
-        os.symlink(f"{OWN}/{name}", f"{_STAGE}/{name}")
+    if keep_proc:
+        _folder(_STAGE + _OLD_PROC)
+        mount("/proc", _STAGE + _OLD_PROC, None, MS_BIND | MS_REC)
+    with contextlib.suppress(FileExistsError):
+        # Unless a folder that the program needs lies there on this host; it has TMPDIR in any case.
+        os.symlink(TEMPORARY, _STAGE + _SHARED_TEMPORARY)
     enter_root(_STAGE)
     mount("none", "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for handle in (*devices.values(), *folders.values()):
@@ -92,12 +105,20 @@ def mount_own(size: int, inodes: int, owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def mount_proc() -> str:
+def mount_proc(*, kept: bool) -> str:
     """A ``/proc`` of this PID namespace, read-only; only of processes where the kernel can leave out the rest.
 
     Returns:
         What it is, in words. Where the kernel refuses it, it is empty: so it is in some containers.
     """
+    try:
+        return _mount_proc()
+    finally:
+        if kept:
+            unmount(_OLD_PROC)
+
+
+def _mount_proc() -> str:
     flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
     for data, words in (("hidepid=invisible,subset=pid", "processes only"), ("hidepid=2", "hidden PIDs")):
         try:
