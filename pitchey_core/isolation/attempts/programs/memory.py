@@ -95,15 +95,6 @@ except OSError as error:
 else:
     say("BREACH", f"{len(pipes)} full pipes")
 """
-_LOCKS: Final = """
-import mmap
-def locked():
-    area = mmap.mmap(-1, 64 * 1024**2)
-    import ctypes
-    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
-    syscall(149, 228, address, len(area))
-attempt("lock 64 MiB in memory", locked)
-"""
 _MEMORY: Final = frozenset({Verdict.MEMORY})
 ATTEMPTS: Final = (
     Attempt(
@@ -140,13 +131,5 @@ ATTEMPTS: Final = (
         "EMFILE, or verdict memory",
         _MEMORY,
         alone=(Layer.RLIMITS,),
-    ),
-    Attempt(
-        44,
-        "lock memory",
-        (Layer.RLIMITS, Layer.PRIVILEGES, Layer.SECCOMP),
-        _LOCKS,
-        "EPERM or ENOMEM",
-        _MEMORY,
     ),
 )

@@ -1,0 +1,1 @@
+"""The ``code`` processor: untrusted programs in a sandbox."""

@@ -1,0 +1,60 @@
+"""What parsers say about a source that they cannot parse."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from pitchey_code.facts import Finding
+
+__all__ = ["PYTHON_CHECKER", "PYTHON_CHECKER_FILE", "from_deno", "from_node", "from_python"]
+
+PYTHON_CHECKER_FILE: Final = ".pitchey-check.py"
+PYTHON_CHECKER: Final = """\
+import json, sys, warnings
+warnings.simplefilter("ignore")
+found = []
+with open(sys.argv[1], "rb") as file:
+    source = file.read()
+try:
+    compile(source, sys.argv[1], "exec", dont_inherit=True)
+except SyntaxError as error:
+    found.append([error.lineno or 0, error.offset or 0, error.msg or "invalid syntax"])
+except (ValueError, RecursionError, MemoryError) as error:
+    found.append([0, 0, f"{type(error).__name__}: {error}"])
+print(json.dumps(found))
+"""
+
+_DENO_PLACE: Final = re.compile(r"\s+at \S+:(\d+):(\d+)\s*$")
+_NODE_PLACE: Final = re.compile(r"^.*:(\d+)\n(?:.*\n)?( *)\^+", re.MULTILINE)
+
+
+def from_python(stdout: bytes) -> list[Finding]:
+    """Of the checker above."""
+    return [Finding(line=line, column=column, message=words) for line, column, words in json.loads(stdout)]
+
+
+def from_deno(stdout: bytes) -> list[Finding]:
+    """Of ``deno lint --json``."""
+    found = []
+    for error in json.loads(stdout)["errors"]:
+        message = str(error["message"])
+        place = _DENO_PLACE.search(message)
+        line, column = (int(place[1]), int(place[2])) if place else (0, 0)
+        words = message.splitlines()[0].removeprefix("SyntaxError: ")
+        found.append(Finding(line=line, column=column, message=words))
+    return found
+
+
+def from_node(status: int | None, stderr: bytes) -> list[Finding]:
+    """Of ``node --check``."""
+    if status == 0:
+        return []
+    text = stderr.decode("utf-8", "replace")
+    said = [line for line in text.splitlines() if line.startswith("SyntaxError: ")]
+    if not said:
+        raise ValueError("no SyntaxError in what Node says")
+    place = _NODE_PLACE.search(text)
+    line, column = (int(place[1]), len(place[2]) + 1) if place else (0, 0)
+    return [Finding(line=line, column=column, message=said[0].removeprefix("SyntaxError: "))]

@@ -1,0 +1,157 @@
+"""What runs a language: the interpreter, its flags, and what it reads of the host."""
+
+from __future__ import annotations
+
+import os
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pitchey_code.checking import PYTHON_CHECKER, PYTHON_CHECKER_FILE, from_deno, from_node, from_python
+from pitchey_core.errors import ToolMissing
+from pitchey_core.isolation import Program
+from pitchey_core.isolation.interpreter import python_program
+
+if TYPE_CHECKING:
+    from pitchey_code.facts import Finding
+    from pitchey_core.context import JobContext
+    from pitchey_core.isolation import SandboxReport
+
+__all__ = ["Runtime", "runtime_for"]
+
+_MIB: Final = 1024**2
+_SPARE: Final = 512 * _MIB
+
+
+class Runtime(ABC):
+    """Runs sources of one language.
+
+    Attributes:
+        name: What the facts call it.
+        suffix: Of a source that comes without a name.
+        parser_files: What the parser needs in the working folder beside the source.
+    """
+
+    name: str
+    suffix: str
+    parser_files: Mapping[str, bytes] = {}
+
+    @abstractmethod
+    def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
+        """How to run a source file of the working folder."""
+
+    @abstractmethod
+    def parser(self, file: str) -> Program:
+        """How to parse it, and do nothing more."""
+
+    @abstractmethod
+    def findings(self, report: SandboxReport) -> list[Finding]:
+        """What the parser said.
+
+        Raises:
+            ValueError, KeyError: It cannot be understood.
+        """
+
+    def address_space(self, memory_bytes: int) -> int | None:  # noqa: ARG002
+        """A backstop above the counted limit; JavaScript engines reserve far more than they use."""
+        return None
+
+
+class _Python(Runtime):
+    """The version of Python that runs this process, without its site packages."""
+
+    name = f"cpython {platform.python_version()}"
+    suffix = ".py"
+    parser_files: Final = {PYTHON_CHECKER_FILE: PYTHON_CHECKER.encode()}
+
+    def __init__(self, *, warm: bool) -> None:
+        self.warm = warm
+
+    def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:  # noqa: ARG002
+        return python_program(file, args, warm=self.warm)
+
+    def parser(self, file: str) -> Program:
+        return python_program(PYTHON_CHECKER_FILE, [file], warm=self.warm)
+
+    def findings(self, report: SandboxReport) -> list[Finding]:
+        return from_python(report.stdout.data)
+
+    def address_space(self, memory_bytes: int) -> int | None:
+        return 2 * memory_bytes + _SPARE
+
+
+class _Deno(Runtime):
+    """Deno, with no permission but for its own folder. The walls hold without that, too."""
+
+    name = "deno"
+
+    def __init__(self, binary: Path, suffix: str) -> None:
+        self.binary = binary
+        self.suffix = suffix
+
+    def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
+        flags = [
+            *("--no-remote", "--no-npm", "--no-config", "--no-lock", "--no-check", "--no-prompt", "--quiet"),
+            *("--allow-read=.", "--allow-write=."),
+            # The counted limit is what ends a program: below it, V8 would end it with a signal.
+            f"--v8-flags=--max-old-space-size={memory_bytes // _MIB}",
+        ]
+        return self._started("run", *flags, file, *args)
+
+    def parser(self, file: str) -> Program:
+        # Not "check", which is for types.
+        return self._started("lint", "--no-config", "--json", file)
+
+    def _started(self, *args: str) -> Program:
+        env = {"DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1", "DENO_DIR": "/tmp/.deno"}  # noqa: S108 - the sandbox's
+        return Program((str(self.binary), *args), env, (self.binary,))
+
+    def findings(self, report: SandboxReport) -> list[Finding]:
+        return from_deno(report.stdout.data)
+
+
+class _Node(Runtime):
+    """Node, for JavaScript where there is no Deno."""
+
+    name = "node"
+    suffix = ".mjs"
+
+    def __init__(self, binary: Path) -> None:
+        self.binary = binary
+
+    def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
+        return self._started(f"--max-old-space-size={memory_bytes // _MIB}", file, *args)
+
+    def parser(self, file: str) -> Program:
+        return self._started("--check", file)
+
+    def _started(self, *args: str) -> Program:
+        return Program((str(self.binary), *args), {"NO_COLOR": "1"}, (self.binary,))
+
+    def findings(self, report: SandboxReport) -> list[Finding]:
+        return from_node(report.exit_status, report.stderr.data)
+
+
+def runtime_for(language: str, job: JobContext, *, warm: bool) -> Runtime:
+    """What runs a language on this host.
+
+    Args:
+        warm: Whether Python may start in a fork of a warm interpreter.
+
+    Raises:
+        ToolMissing: Nothing does.
+    """
+    if language == "python":
+        return _Python(warm=warm)
+    try:
+        suffix = ".ts" if language == "typescript" else ".js"
+        return _Deno(Path(os.path.realpath(job.tool("deno"))), suffix)
+    except ToolMissing as missing:
+        if language == "typescript":
+            raise
+        try:
+            return _Node(Path(os.path.realpath(job.tool("node"))))
+        except ToolMissing:
+            raise missing from None
