@@ -142,6 +142,11 @@ class Attendance:
         if self.reason is None and not self._policy.discard_output and self._too_long():
             self.reason = Verdict.OUTPUT_LIMIT
 
+    @property
+    def died_early(self) -> bool:
+        """Whether it was gone, by no doing of ours, before the program started."""
+        return self.reason is None and not {"go", "missing"} & set(self.messages)
+
     def captured(self) -> tuple[Captured, Captured]:
         """What was kept of stdout and stderr."""
         return self._all[0].captured(), self._all[1].captured()

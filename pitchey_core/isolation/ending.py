@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from pitchey_core.pricing import Usage
 __all__ = ["conclude", "remedy_for", "remove_folder", "sandbox_error"]
 
 _MIB: Final = 1024**2
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REMEDIES: Final = {
     Layer.NAMESPACES: "run as root with CAP_SYS_ADMIN, or let users make namespaces: sysctl "
     "user.max_user_namespaces=10000, and where they exist kernel.unprivileged_userns_clone=1 and "
@@ -61,8 +61,6 @@ def conclude(
     messages = attendance.messages
     if "missing" in messages:
         return sandbox_error(messages["missing"]["layer"], messages["missing"]["reason"], policy)
-    if "go" not in messages and attendance.reason is None:
-        return sandbox_error("sandbox", "it died before the program started", policy)
     ended = messages.get("ended")
     status = None if ended is None else int(ended["status"])
     verdict, detail = _verdict(attendance.reason, status, policy)
@@ -111,38 +109,36 @@ def _verdict(reason: Verdict | None, status: int | None, policy: SandboxPolicy) 
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder that a program without a root of its own wrote to, however deep it is."""
-    while True:
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            return
-        except (RecursionError, OSError):
-            if not _flatten(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                return
+    """Remove a folder that a program without a root of its own wrote to, however deep it is and whatever it closed.
 
-
-def _flatten(folder: Path) -> bool:
-    """Bring up what is too deep for a recursion; false if there is nothing."""
-    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    Every folder in it is moved to the top, so that there is never more than one level to look at.
+    """
+    at = os.open(folder, _FOLDER)
     try:
-        moved = False
-        for _ in range(64):
-            below = [each.name for each in os.scandir(at) if each.is_dir(follow_symlinks=False)]
-            if not below:
-                break
-            inner = os.open(below[0], os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-            os.close(at)
-            at = inner
-        else:
-            target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        pending = _empty(at, at)
+        while pending:
+            name = pending.pop()
+            below = os.open(name, _FOLDER, dir_fd=at)
             try:
-                for name in os.listdir(at):  # noqa: PTH208 - by descriptor
-                    os.rename(name, f".{os.urandom(8).hex()}", src_dir_fd=at, dst_dir_fd=target)
-                    moved = True
+                pending += _empty(below, at)
             finally:
-                os.close(target)
-        return moved
+                os.close(below)
+            os.rmdir(name, dir_fd=at)
     finally:
         os.close(at)
+    folder.rmdir()
+
+
+def _empty(folder: int, top: int) -> list[str]:
+    """Remove the files in a folder and move its folders to the top; returns their names there."""
+    moved = []
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            # Nobody is alive who could put a link in its place.
+            os.chmod(entry.name, 0o700, dir_fd=folder)
+            name = f".{os.urandom(8).hex()}"
+            os.rename(entry.name, name, src_dir_fd=folder, dst_dir_fd=top)
+            moved.append(name)
+        else:
+            os.unlink(entry.name, dir_fd=folder)
+    return moved

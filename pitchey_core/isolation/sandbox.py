@@ -95,26 +95,47 @@ class Sandbox:
         """
         _check(program, policy, files or {})
         with self._lock:
-            try:
-                prepared = self._take(_wanted(program, policy))
-            except Refused as refused:
-                return sandbox_error(refused.layer, refused.reason, policy)
-            try:
-                put_files(prepared.work, files or {}, prepared.owner)
+            for again in (True, False):
                 try:
-                    if prepared.group is not None:
-                        prepared.group.arm(policy)
-                except OSError as error:
-                    return sandbox_error(Layer.CGROUP, error.strerror or str(error), policy)
-                attendance, watch = self._attend(prepared, program, policy, stdin, cancelled)
-                if attendance.cancelled:
-                    raise Cancelled("the sandboxed program was stopped because its job was cancelled")
-                collected = Collected(policy)
-                if collect is not None and outputs:
-                    collected.copy(prepared.work, outputs, collect)
-                return conclude(policy, attendance, watch, self._limits(policy), collected)
-            finally:
-                self._dispose(prepared)
+                    return self._run_once(program, policy, stdin, files or {}, outputs, collect, cancelled)
+                except Refused as refused:
+                    reason = refused
+                    # Something may have killed the one that waited, or its launcher. Nothing of the program has run.
+                    died = self._launcher is None or not self._launcher.alive or refused.layer == "sandbox"
+                    self._end_launcher()
+                    if not (again and died):
+                        break
+            return sandbox_error(reason.layer, reason.reason, policy)
+
+    def _run_once(
+        self,
+        program: Program,
+        policy: SandboxPolicy,
+        stdin: bytes,
+        files: Mapping[str, bytes],
+        outputs: Sequence[str],
+        collect: Path | None,
+        cancelled: Callable[[], bool] | None,
+    ) -> SandboxReport:
+        prepared = self._take(_wanted(program, policy))
+        try:
+            put_files(prepared.work, files, prepared.owner)
+            try:
+                if prepared.group is not None:
+                    prepared.group.arm(policy)
+            except OSError as error:
+                return sandbox_error(Layer.CGROUP, error.strerror or str(error), policy)
+            attendance, watch = self._attend(prepared, program, policy, stdin, cancelled)
+            if attendance.cancelled:
+                raise Cancelled("the sandboxed program was stopped because its job was cancelled")
+            if attendance.died_early:
+                raise Refused("sandbox", "it died before the program started")
+            collected = Collected(policy)
+            if collect is not None and outputs:
+                collected.copy(prepared.work, outputs, collect)
+            return conclude(policy, attendance, watch, self._limits(policy), collected)
+        finally:
+            self._dispose(prepared)
 
     # -- sandboxes ----------------------------------------------------------------------------------------------
 
@@ -122,21 +143,15 @@ class Sandbox:
         """A sandbox that is ready: the one built ahead, if it is of this kind and still there."""
         self._bury()
         prepared, self._next = self._next, None
-        if prepared is not None:
-            try:
-                if prepared.wanted == wanted:
-                    prepared.wait_ready()
-                    return prepared
-            except Refused:
-                # Something killed it while it waited. A new one may be luckier.
-                self._end_launcher()
+        if prepared is not None and prepared.wanted != wanted:
             self._dispose(prepared)
-        prepared = self._prepare(wanted)
+            prepared = None
+        if prepared is None:
+            prepared = self._prepare(wanted)
         try:
             prepared.wait_ready()
         except Refused:
             self._dispose(prepared)
-            self._end_launcher()
             raise
         return prepared
 
@@ -151,7 +166,7 @@ class Sandbox:
             launcher = self._launcher = Launcher(wanted.layers, self._groups.folders)
         folder = None
         if Layer.ROOT not in wanted.layers:
-            folder = Path(tempfile.mkdtemp(prefix="pitchey-sandbox-"))
+            folder = Path(tempfile.mkdtemp(prefix=f"pitchey-sandbox-{os.getpid()}-"))
             if launcher.uid is not None and Layer.PRIVILEGES in wanted.layers:
                 os.chown(folder, launcher.uid, launcher.uid)
         group = None
@@ -221,7 +236,10 @@ class Sandbox:
                 in_far, feeding = pipes.make()
                 far.insert(0, in_far)
                 feed = pipes.hand_over(feeding), stdin
-            send(prepared.channel, _job(program, policy, prepared, has_input=bool(stdin)), far)
+            try:
+                send(prepared.channel, _job(program, policy, prepared, has_input=bool(stdin)), far)
+            except OSError as error:
+                raise Refused("sandbox", f"it died before the program started: {error.strerror}") from error
             pipes.close(far)
             attendance = Attendance(
                 prepared.channel,

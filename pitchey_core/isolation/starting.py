@@ -85,7 +85,7 @@ class Prepared:
             while self.handle < 0 or self.work < 0 or not shut:
                 received = receive(self.channel)
                 if received is None:
-                    raise Refused("sandbox", "the launcher ended")
+                    raise Refused("sandbox", "it died while it was built")
                 message, descriptors = received
                 if message["kind"] == "missing":
                     raise Refused(message["layer"], message["reason"])
@@ -186,6 +186,10 @@ class Launcher:
         return "pid" in self.mode
 
     @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -204,6 +208,7 @@ class Launcher:
             "size": wanted.size,
             "inodes": wanted.inodes,
             "warm": wanted.warm,
+            "watched": group is None and Layer.CGROUP in wanted.layers,
             "work": None if host_folder is None else str(host_folder),
         }
         owner = self.uid if Layer.PRIVILEGES in wanted.layers else None

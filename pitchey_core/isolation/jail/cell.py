@@ -24,6 +24,7 @@ from pitchey_core.isolation.jail.kernel import (
     CLONE_NEWNS,
     CLONE_NEWUTS,
     PR_SET_CHILD_SUBREAPER,
+    PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
     close_from,
@@ -58,8 +59,9 @@ class Cell:
     """One sandbox before, during and after its only run. Lives in a fork of the launcher.
 
     Args:
-        order: ``layers``, ``required``, ``read_only``, ``size``, ``inodes``, ``warm``, ``work`` (without a root of its
-            own, the host's folder to work in), ``uid`` (the host's user to become, or ``None``).
+        order: ``layers``, ``required``, ``read_only``, ``size``, ``inodes``, ``warm``, ``watched`` (by a supervisor
+            that sums sizes), ``work`` (without a root of its own, the host's folder to work in), ``uid`` (the user of
+            the host to become, or ``None``).
         channel: To the owner.
         proc: Descriptor of the host's ``/proc``.
         template: Of the root's mount namespace, or ``None``.
@@ -231,6 +233,9 @@ class Cell:
             prctl(PR_SET_NO_NEW_PRIVS, 1)
         walls.build("landlock", self._restrict)
         walls.build("privileges", self._drop_capabilities)
+        if self._order["watched"]:
+            # Its size is read from outside, and only init has anything to hide; after an exec it is so anyway.
+            prctl(PR_SET_DUMPABLE, 1)
         os.close(self._proc)
         walls.build("seccomp", self._filter_calls)
 

@@ -22,7 +22,8 @@ def set_limits(wanted: Mapping[str, int]) -> str:
         wanted: ``file_bytes``, and where wanted ``cpu_seconds``, ``address_space_bytes``, ``processes``.
     """
     limits = {
-        resource.RLIMIT_CORE: (0, 0),
+        # One and not zero: to the kernel that means none also where a program on the host takes them from a pipe.
+        resource.RLIMIT_CORE: (1, 1),
         resource.RLIMIT_MEMLOCK: (0, 0),
         _NICE: (0, 0),
         _RTPRIO: (0, 0),

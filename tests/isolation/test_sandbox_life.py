@@ -1,0 +1,183 @@
+"""What is left after a run, after a sandbox, after its owner: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sandboxed import POLICY, Run, python
+
+from pitchey_core.isolation import Sandbox, Verdict
+from pitchey_core.process import descendants, scan_processes
+
+
+def _until(what: Callable[[], bool], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what():
+            return True
+        time.sleep(0.02)
+    return what()
+
+
+def _mounts() -> int:
+    return len(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def _groups(pid: int) -> list[Path]:
+    return [
+        each for root in Path("/sys/fs/cgroup").glob("*") for each in root.rglob(f"pitchey-sandbox-*-{pid}-*")
+    ]
+
+
+HOSTILE = """
+import os, sys, time
+for n in range(6):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+for n in range(20):
+    open(f"file{n}", "wb").write(bytes(10000))
+os.symlink("/etc/passwd", "link")
+"""
+
+
+def test_nothing_is_left_of_many_hostile_runs() -> None:
+    me = os.getpid()
+    before = len(descendants(me)), _mounts(), len(os.listdir("/proc/self/fd"))
+    with Sandbox() as sandbox:
+        for _ in range(3):
+            assert sandbox.run(python(), POLICY, files={"main.py": HOSTILE.encode()}).verdict is Verdict.OK
+        assert _until(lambda: len(descendants(me)) - before[0] <= 4)
+        at_first = len(descendants(me)), len(os.listdir("/proc/self/fd")), len(_groups(me))
+        for _ in range(40):
+            assert sandbox.run(python(), POLICY, files={"main.py": HOSTILE.encode()}).verdict is Verdict.OK
+        assert _until(lambda: len(descendants(me)) <= at_first[0])
+        assert len(os.listdir("/proc/self/fd")) <= at_first[1] + 4
+        assert len(_groups(me)) <= at_first[2] + 8
+    assert (len(descendants(me)), _mounts(), len(os.listdir("/proc/self/fd"))) == before
+    assert _groups(me) == []
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_no_run_sees_anything_of_another(run: Run, warm: bool) -> None:
+    source = """
+        import builtins, os, random, sys, tempfile
+        print(hasattr(builtins, "trace"), os.path.exists("left"), os.listdir("/job/tmp"), hasattr(sys, "trace"))
+        builtins.trace = sys.trace = 1
+        sys.modules["json"] = None
+        os.environ["LEFT"] = "1"
+        open("left", "w"), open("/job/tmp/left", "w")
+        print(random.random(), file=sys.stderr)
+    """
+    reports = [run(source, warm=warm) for _ in range(3)]
+    assert [each.stdout.data for each in reports] == [b"False False [] False\n"] * 3
+    assert len({each.stderr.data for each in reports}) == 3, "each run has random numbers of its own"
+
+
+def test_nothing_of_the_launcher_is_in_the_way(run: Run) -> None:
+    report = run(
+        """
+        import sys, gc, signal
+        print([name for name in sys.modules if "pitchey" in name])
+        print(sys.argv, __name__, __file__, sys.path[0], sys.flags.isolated, sys.flags.no_site)
+        print([name for name in dir() if not name.startswith("__")])
+        print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, gc.isenabled())
+        import helper; print(helper.value)
+        """,
+        "x",
+        files={"helper.py": b"value = 3"},
+    )
+    assert report.stdout.data.decode().splitlines() == [
+        "[]",
+        "['main.py', 'x'] __main__ main.py /job/work 1 1",
+        "['gc', 'signal', 'sys']",
+        "True True",
+        "3",
+    ], report
+
+
+def test_threads_that_share_a_sandbox_take_turns(sandbox: Sandbox) -> None:
+    def once(number: int) -> bytes:
+        return sandbox.run(
+            python(str(number)), POLICY, files={"main.py": b"import sys; print(sys.argv[1])"}
+        ).stdout.data
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(once, range(12))) == [b"%d\n" % number for number in range(12)]
+
+
+def test_a_sandbox_serves_different_policies_in_turn(run: Run) -> None:
+    for tmp in (8, 16, 8):
+        report = run(
+            "import os; print(os.statvfs('.').f_blocks * os.statvfs('.').f_frsize >> 20)", tmp_bytes=tmp << 20
+        )
+        assert report.stdout.data == b"%d\n" % tmp
+
+
+def test_a_launcher_that_was_killed_is_started_again(run: Run) -> None:
+    with Sandbox() as sandbox:
+        assert run("pass", on=sandbox).verdict is Verdict.OK
+        for pid in descendants(os.getpid()):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"isolation/jail" in command and _is_below(pid, sandbox):
+                os.kill(pid, signal.SIGKILL)
+        assert run("print(1)", on=sandbox).stdout.data == b"1\n"
+
+
+def _is_below(pid: int, sandbox: Sandbox) -> bool:
+    launcher = sandbox._launcher
+    return launcher is not None and pid in {launcher.pid, *descendants(launcher.pid)}
+
+
+OWNER = """
+import sys, threading, time, os
+sys.path.insert(0, sys.argv[1])
+from sandboxed import POLICY, python
+from pitchey_core.isolation import Sandbox
+sandbox = Sandbox()
+source = b"import os, time\\nif os.fork() == 0: os.setsid()\\nprint('up', flush=True)\\ntime.sleep(600)"
+threading.Timer(1.5, lambda: print("running", flush=True)).start()
+sandbox.run(python(), POLICY, files={"main.py": source})
+"""
+
+
+def test_all_dies_with_an_owner_that_is_killed() -> None:
+    support = str(Path(__file__).parents[1] / "support")
+    with subprocess.Popen([sys.executable, "-c", OWNER, support], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"running\n"
+        below = descendants(owner.pid)
+        ticks = {pid: entry.start_ticks for pid, entry in scan_processes().items() if pid in below}
+        assert len(below) >= 5, "two of the launcher, its sandbox's first process, and the program twice"
+        owner.kill()
+
+    def gone() -> bool:
+        now = scan_processes()
+        return not [
+            pid
+            for pid, start in ticks.items()
+            if pid in now and now[pid].start_ticks == start and now[pid].alive
+        ]
+
+    assert _until(gone)
+    assert _until(lambda: _groups(owner.pid) == [])
+
+
+def test_a_sandbox_left_open_does_not_keep_its_process(tmp_path: Path) -> None:
+    script = (
+        "from pitchey_core.isolation.shared import shared_sandbox\n"
+        "from pitchey_core.isolation import Program, SandboxPolicy\n"
+        "print(shared_sandbox().run(Program(('/usr/bin/env',)), SandboxPolicy()).verdict)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == (b"ok\n", b"")
