@@ -50,7 +50,8 @@ class CodeProcessor(Processor[CodePayload, CodeFacts]):
         """Run a program, or test it, or only parse it. How it ends is data: the job is completed.
 
         Raises:
-            UsageError: It asks for more than the job may use.
+            UsageError: It asks for more than the job may use, or two of its files have one name.
+        LimitExceeded: An input is too large, or the tests took all the time of the job.
             InputError: The source or a file cannot be read, or is not fit to be run.
             ToolMissing: This host has nothing that runs the language.
             PitcheyError: A wall that has to stand cannot be built here; the program was not run.
@@ -222,15 +223,26 @@ def _source(payload: CodePayload, job: JobContext) -> tuple[str, bytes]:
     return path.name, source.removeprefix(b"\xef\xbb\xbf")
 
 
-def _policy(payload: CodePayload, job: JobContext, runtime: Runtime) -> SandboxPolicy:
-    wall, memory = job.limits.wall_seconds, job.limits.memory_bytes
-    memory_bytes = payload.memory_limit * _MIB
-    if wall is not None and payload.timeout > wall - _MARGIN:
+def _timeout(payload: CodePayload, job: JobContext) -> float:
+    """Seconds of the program, shorter than those of the job."""
+    wall = job.limits.wall_seconds
+    if wall is None or payload.timeout <= wall - _MARGIN:
+        return payload.timeout
+    words = f"but the job may run for {wall:g} s, {_MARGIN:g} s of which are not the program's"
+    if "timeout" in payload.model_fields_set:
         raise UsageError(
-            f"timeout is {payload.timeout:g} s, but the job may run for {wall:g} s, {_MARGIN:g} s of which are not "
-            "the program's",
+            f"timeout is {payload.timeout:g} s, {words}",
             remedy=f"lower timeout, or give the job more: --wall-limit {payload.timeout + _MARGIN:g}",
         )
+    if wall <= _MARGIN:
+        raise LimitExceeded(f"a program needs time, {words}", limit="wall", remedy="raise --wall-limit")
+    return wall - _MARGIN
+
+
+def _policy(payload: CodePayload, job: JobContext, runtime: Runtime) -> SandboxPolicy:
+    memory = job.limits.memory_bytes
+    memory_bytes = payload.memory_limit * _MIB
+    timeout = _timeout(payload, job)
     if memory is not None and memory_bytes > memory - _SLOT_BYTES:
         raise UsageError(
             f"memory_limit is {payload.memory_limit} MiB, but the job may use {memory // _MIB} MiB, "
@@ -238,7 +250,7 @@ def _policy(payload: CodePayload, job: JobContext, runtime: Runtime) -> SandboxP
             remedy="lower memory_limit, or take a larger instance type (--instance-type standard-1)",
         )
     limits = SandboxPolicy(
-        wall_seconds=payload.timeout,
+        wall_seconds=timeout,
         cpu_seconds=payload.cpu_time,
         memory_bytes=memory_bytes,
         address_space_bytes=runtime.address_space(memory_bytes),

@@ -12,7 +12,6 @@ __all__ = ["ATTEMPTS"]
 _READ: Final = """
 attempt("read a file of the host", lambda: open(T["secret"]).read())
 attempt("list folders of other jobs", lambda: os.listdir(T["jobs"]))
-attempt("list home", lambda: os.listdir("/root"))
 def shadow():
     open("/etc/shadow").close()
 attempt("open /etc/shadow", shadow)

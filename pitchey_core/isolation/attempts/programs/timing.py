@@ -49,7 +49,7 @@ ATTEMPTS: Final = (
         "verdict timeout-cpu",
         _CPU,
         limits={"cpu_seconds": 1.0, "wall_seconds": 20.0},
-        alone=(Layer.CGROUP, Layer.RLIMITS),
+        alone=(Layer.CGROUP,),
     ),
     Attempt(
         8,

@@ -46,7 +46,10 @@ def show_diagnosis(diagnosis: Diagnosis, *, as_json: bool) -> None:
         rows,
         empty="no plugin needs external programs",
     )
-    problems = [str(each.error) for each in diagnosis.tools if each.error]
+    # What no processor needs has a state in the table, and that is enough.
+    problems = [
+        str(each.error) for each in diagnosis.tools if each.error and diagnosis.needed_by.get(each.name)
+    ]
     problems += [str(error) for error in diagnosis.processors.values() if error]
     problems += diagnosis.plugin_failures
     problems += [_with_remedy(diagnosis.store_error)] if diagnosis.store_error else []

@@ -1,0 +1,75 @@
+"""``pitchey-run code``, as users call it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pitchey_cli import Cli
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    made = Cli(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "hello.py").write_text(
+        "import sys\nprint(sys.argv[1], input())\nopen('a.csv', 'w').write('1,2')"
+    )
+    (tmp_path / "in.txt").write_text("there")
+    ran = cli(
+        "code", "hello.py", "--arg", "hi", "--stdin-file", "in.txt", "--collect", "*.csv", "-o", "out", "--json"
+    )
+    assert ran.code == 0, ran.err
+    assert ran.data["facts"]["stdout"] == "hi there\n"
+    assert (tmp_path / "out" / "a.csv").read_text() == "1,2"
+
+
+def test_a_verdict_is_no_failure(cli: Cli) -> None:
+    ran = cli("code", "-l", "python", "-c", "raise SystemExit(3)", "--json")
+    assert ran.code == 0
+    assert (ran.data["status"], ran.data["facts"]["verdict"]) == ("completed", "runtime-error")
+
+
+def test_a_program_of_unknown_language(cli: Cli) -> None:
+    ran = cli("code", "-c", "print(1)", "--json")
+    assert ran.code == 2
+    assert "language is needed" in ran.data["error"]["message"]
+    ran = cli("code", "-l", "pyton", "-c", "print(1)", "--json")
+    assert "did you mean 'python'" in ran.data["error"]["remedy"]
+
+
+def test_isolation_is_given_up_only_by_name(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    code = f"print(open({str(tmp_path / 'mine.txt')!r}).read())"
+    ran = cli("code", "-l", "python", "-c", code, "--json")
+    assert ran.data["facts"]["verdict"] == "runtime-error"
+    ran = cli("code", "-l", "python", "-c", code, "--isolation", "none", "--json")
+    assert ran.data["facts"]["stdout"] == "mine\n"
+    assert ran.data["facts"]["isolated"] == "none"
+
+
+def test_a_batch_of_twenty(cli: Cli, tmp_path: Path) -> None:
+    jobs = [
+        {"type": "code", "payload": {"language": "python", "code": f"print({number} ** 2)"}}
+        for number in range(20)
+    ]
+    (tmp_path / "jobs.json").write_text(json.dumps({"jobs": jobs}))
+    ran = cli("batch", "jobs.json", "-o", "out", "--json")
+    assert ran.code == 0, ran.err
+    listed = [line for line in cli("list", "--json").lines if line["type"] == "code"]
+    assert len(listed) == 20
+    answers = sorted(int(line["result"]["facts"]["stdout"]) for line in map(status_of(cli), listed))
+    assert answers == [number**2 for number in range(20)]
+
+
+def status_of(cli: Cli):  # type: ignore[no-untyped-def]
+    def status(line: dict[str, str]) -> dict[str, object]:
+        return cli("status", line["id"], "--json").data
+
+    return status
