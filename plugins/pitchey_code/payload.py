@@ -66,7 +66,9 @@ class CodePayload(Payload):
         [], max_length=64, description="Patterns of files to collect when it has ended: *.csv, out/**"
     )
     tests: list[TestCase] = Field(
-        [], max_length=1000, description='Runs with a known answer, as JSON: {"stdin": …, "expected_stdout": …}'
+        [],
+        max_length=1000,
+        description='Runs with a known answer, as JSON: {"stdin": …, "expected_stdout": …}',
     )
     checks: Annotated[list[Literal["syntax"]], Alias("--check")] = Field(
         [], description="Check only, and do not run: syntax"

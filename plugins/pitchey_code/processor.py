@@ -64,7 +64,9 @@ class CodeProcessor(Processor[CodePayload, CodeFacts]):
             isolated=payload.isolation,
         )
         if payload.isolation == "none":
-            facts.warnings.append("the program ran with nothing around it, with all rights of the runner's owner")
+            facts.warnings.append(
+                "the program ran with nothing around it, with all rights of the runner's owner"
+            )
         job.progress(0.0, f"{'checking' if payload.checks else 'running'} {prepared.file}")
         if payload.checks:
             _check(prepared, facts, job)

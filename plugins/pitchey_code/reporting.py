@@ -33,7 +33,9 @@ def refuse_unbuilt(report: SandboxReport) -> None:
     if report.verdict is not Verdict.SANDBOX_ERROR:
         return
     words, _, remedy = (report.detail or "a wall could not be built").partition("\n  → ")
-    advice = "pitchey-run doctor --sandbox shows what this host can do; --isolation none runs without any wall"
+    advice = (
+        "pitchey-run doctor --sandbox shows what this host can do; --isolation none runs without any wall"
+    )
     raise PitcheyError(
         f"the program was not run: {words.removeprefix('the program was not run: ')}",
         remedy=f"{remedy}; {advice}" if remedy else advice,
@@ -86,7 +88,9 @@ def fill(facts: CodeFacts, report: SandboxReport, job: JobContext) -> None:
             continue
         target.write_bytes(file.path.read_bytes())
         facts.files.append(file.name)
-    facts.refused = [Refused(name=_safe(name), reason=_safe(reason)) for name, reason in refused[:_MAX_REFUSED]]
+    facts.refused = [
+        Refused(name=_safe(name), reason=_safe(reason)) for name, reason in refused[:_MAX_REFUSED]
+    ]
     if len(refused) > _MAX_REFUSED:
         facts.warnings.append(f"{len(refused)} files were refused; the first {_MAX_REFUSED} are listed")
 

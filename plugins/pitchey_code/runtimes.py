@@ -7,6 +7,7 @@ import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pitchey_code.checking import PYTHON_CHECKER, PYTHON_CHECKER_FILE, from_deno, from_node, from_python
@@ -36,7 +37,7 @@ class Runtime(ABC):
 
     name: str
     suffix: str
-    parser_files: Mapping[str, bytes] = {}
+    parser_files: Mapping[str, bytes] = MappingProxyType({})
 
     @abstractmethod
     def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
@@ -64,7 +65,7 @@ class _Python(Runtime):
 
     name = f"cpython {platform.python_version()}"
     suffix = ".py"
-    parser_files: Final = {PYTHON_CHECKER_FILE: PYTHON_CHECKER.encode()}
+    parser_files = MappingProxyType({PYTHON_CHECKER_FILE: PYTHON_CHECKER.encode()})
 
     def __init__(self, *, warm: bool) -> None:
         self.warm = warm

@@ -99,7 +99,9 @@ def test_a_status_proves_nothing(run: Any) -> None:
 
 
 def test_what_each_run_used(run: Any) -> None:
-    facts = run("x = b'y' * 50_000_000\nimport time\nend = time.process_time() + .2\nwhile time.process_time() < end: pass").facts
+    facts = run(
+        "x = b'y' * 50_000_000\nimport time\nend = time.process_time() + .2\nwhile time.process_time() < end: pass"
+    ).facts
     assert facts.usage.peak_memory_bytes > 50_000_000
     assert facts.usage.cpu_seconds > 0.15
     assert facts.usage.wall_seconds >= 0.2
@@ -129,7 +131,10 @@ def test_bytes_that_are_no_text(run: Any) -> None:
 
 
 def test_hostile_outputs_are_refused_and_reported(run: Any) -> None:
-    code = "import os; os.symlink('/etc/passwd', 'link.txt'); os.mkfifo('pipe.txt'); open(b'\\xff.txt', 'w'); open('good.txt', 'w')"
+    code = (
+        "import os; os.symlink('/etc/passwd', 'link.txt'); os.mkfifo('pipe.txt')\n"
+        "open(b'\\xff.txt', 'w'); open('good.txt', 'w')"
+    )
     facts = run(code, outputs=["*.txt"]).facts
     assert facts.files == ["good.txt"]
     refused = {each.name: each.reason for each in facts.refused}
@@ -208,7 +213,9 @@ def test_inputs_and_standard_input_from_files(run: Any, tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(b"\0\xff")
     (tmp_path / "in.txt").write_bytes(b"a\xffb")
     code = "import sys; print(open('data.bin', 'rb').read(), sys.stdin.buffer.read())"
-    facts = run(code, inputs=[(tmp_path / "data.bin").as_uri()], stdin_file=(tmp_path / "in.txt").as_uri()).facts
+    facts = run(
+        code, inputs=[(tmp_path / "data.bin").as_uri()], stdin_file=(tmp_path / "in.txt").as_uri()
+    ).facts
     assert facts.stdout == "b'\\x00\\xff' b'a\\xffb'\n"
 
 

@@ -14,9 +14,13 @@ import click
 import pytest
 
 import pitchey_core
+from pitchey_code.facts import CodeFacts, VerdictName
+from pitchey_code.payload import CodePayload
 from pitchey_core import errors, hooks
 from pitchey_core.errors import PitcheyError
 from pitchey_core.hooks import PitcheySpec, load_target
+from pitchey_core.isolation import Layer
+from pitchey_core.isolation.attempts import ATTEMPTS
 from pitchey_core.settings import Settings
 from pitchey_document.limits import DocumentLimits
 from pitchey_document.payload import DocumentPayload, OutputKind
@@ -151,6 +155,26 @@ def test_everything_about_models_is_documented() -> None:
             (t for t in (field.annotation, *get_args(field.annotation)) if hasattr(t, "model_fields")), None
         )
         assert ({name} if table is None else {f"{name}.{key}" for key in table.model_fields}) <= known, name
+
+
+def test_everything_about_programs_is_documented() -> None:
+    known = code_names(page("code.md"))
+    assert set(CodePayload.model_fields) <= known
+    assert set(get_args(VerdictName)) <= known
+    own = {"partial", "ran", "language", "runtime", "isolated", "warnings"}
+    assert set(CodeFacts.model_fields) - own <= known
+
+
+def test_every_layer_and_every_attempt_is_documented() -> None:
+    text = page("sandbox.md")
+    assert {str(layer) for layer in Layer} <= code_names(text)
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]*) \| ([^|]+) \|$", text, re.MULTILINE)
+    assert [(int(number), title) for number, title, *_ in rows] == [
+        (attempt.number, attempt.title) for attempt in ATTEMPTS
+    ]
+    assert [(by, alone.strip()) for _, _, by, alone, _ in rows] == [
+        (", ".join(attempt.layers) or "supervisor", ", ".join(attempt.alone)) for attempt in ATTEMPTS
+    ]
 
 
 def test_every_verb_is_documented() -> None:

@@ -176,7 +176,9 @@ def _standing(attempt: Attempt, report: SandboxReport) -> tuple[str, ...]:
     if not attempt.layers:
         return ("supervisor",)
     down = ("off", "not enforced")
-    standing = [str(layer) for layer in attempt.layers if not report.isolation.get(layer, "off").startswith(down)]
+    standing = [
+        str(layer) for layer in attempt.layers if not report.isolation.get(layer, "off").startswith(down)
+    ]
     return tuple(standing) or ("supervisor",)
 
 

@@ -123,7 +123,7 @@ class Targets:
                 "mark": self.token[:8],
                 "name": self.process_name,
                 "owner": os.getpid(),
-                "pid_namespace": os.readlink("/proc/self/ns/pid"),
+                "pid_namespace": str(Path("/proc/self/ns/pid").readlink()),
                 "address": ctypes.addressof(self._memory),
                 "secret_bytes": len(self.token),
                 "processes": processes,

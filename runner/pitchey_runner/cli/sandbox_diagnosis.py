@@ -33,7 +33,11 @@ class SandboxDiagnosis:
 
     @property
     def exit_code(self) -> int:
-        return 1 if any(each.outcome in {Outcome.BREACHED, Outcome.INCONCLUSIVE} for each in self.attempts) else 0
+        return (
+            1
+            if any(each.outcome in {Outcome.BREACHED, Outcome.INCONCLUSIVE} for each in self.attempts)
+            else 0
+        )
 
     def count(self, outcome: Outcome) -> int:
         return sum(each.outcome is outcome for each in self.attempts)

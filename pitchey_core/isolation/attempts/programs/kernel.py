@@ -127,8 +127,8 @@ def writable(name):
     os.close(os.open(name, os.O_WRONLY))
 for name in ("/proc/kcore", "/proc/kmsg", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/1/mem"):
     attempt(f"read {name}", lambda: readable(name))
-for name in ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches"):
-    attempt(f"write {name}", lambda: writable(name))
+for name in ("sysrq-trigger", "sys/kernel/core_pattern", "sys/kernel/hostname", "sys/vm/drop_caches"):
+    attempt(f"write /proc/{name}", lambda: writable("/proc/" + name))
 def kernel_addresses():
     with open("/proc/kallsyms") as file:
         if set(file.readline().split()[0]) == {"0"}:

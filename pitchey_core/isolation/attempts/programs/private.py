@@ -90,5 +90,7 @@ ATTEMPTS: Final = (
     ),
     Attempt(25, "secrets in environments", (Layer.NAMESPACES, Layer.ROOT), _ENVIRONMENT, "not there"),
     Attempt(26, "inherited descriptors", (), _DESCRIPTORS, "only 0, 1 and 2 are open"),
-    Attempt(27, "the owner's terminal", (Layer.ROOT, Layer.SECCOMP), _TERMINAL, "ENXIO, ENOENT, EPERM or ENOTTY"),
+    Attempt(
+        27, "the owner's terminal", (Layer.ROOT, Layer.SECCOMP), _TERMINAL, "ENXIO, ENOENT, EPERM or ENOTTY"
+    ),
 )

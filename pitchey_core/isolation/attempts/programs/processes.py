@@ -126,7 +126,7 @@ ATTEMPTS: Final = (
         _PIDS,
         _FORK_BOMB,
         "fork fails at the limit; no process is left",
-        alone=_PIDS,
+        alone=(Layer.CGROUP,),
     ),
     Attempt(
         2,
@@ -134,7 +134,7 @@ ATTEMPTS: Final = (
         _PIDS,
         _THREAD_BOMB,
         "threads count as processes; none is left",
-        alone=_PIDS,
+        alone=(Layer.CGROUP,),
     ),
     Attempt(
         10,
@@ -171,5 +171,5 @@ ATTEMPTS: Final = (
         "no process outside can be named",
         alone=(Layer.NAMESPACES,),
     ),
-    Attempt(43, "flood of zombies", _PIDS, _ZOMBIES, "zombies count as processes", alone=_PIDS),
+    Attempt(43, "flood of zombies", _PIDS, _ZOMBIES, "zombies count as processes", alone=(Layer.CGROUP,)),
 )

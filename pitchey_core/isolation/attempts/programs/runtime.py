@@ -17,7 +17,8 @@ os._exit(137)
 _OVERFLOW: Final = """
 import resource
 core = resource.getrlimit(resource.RLIMIT_CORE)
-say("HELD" if core == (0, 0) else "BREACH", f"core dumps of {core}")
+# One byte is less than nothing: it keeps the host's handler of core dumps away, too.
+say("HELD" if max(core) <= 1 and min(core) >= 0 else "BREACH", f"core dumps of {core}")
 sys.setrecursionlimit(10**7)
 def deeper(n):
     return [deeper(n + 1)]

@@ -45,7 +45,9 @@ def show_sandbox(diagnosis: SandboxDiagnosis, *, as_json: bool) -> None:
     ]
     write_table([">#", "attempt", "outcome", "stopped by", "seen", ">time"], rows, empty="nothing was tried")
     counts = ", ".join(
-        f"{count} {outcome}" for outcome in Outcome if (count := diagnosis.count(outcome)) or outcome == "stopped"
+        f"{count} {outcome}"
+        for outcome in Outcome
+        if (count := diagnosis.count(outcome)) or outcome == "stopped"
     )
     click.echo(f"{len(diagnosis.attempts)} attempts: {counts}")
     for each in diagnosis.attempts:

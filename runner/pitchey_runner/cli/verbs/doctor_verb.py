@@ -11,7 +11,9 @@ __all__ = ["doctor_verb"]
 
 @click.command("doctor")
 @click.option(
-    "--sandbox", is_flag=True, help="Try to break out of the sandbox, and say which wall stopped each attempt."
+    "--sandbox",
+    is_flag=True,
+    help="Try to break out of the sandbox, and say which wall stopped each attempt.",
 )
 @click.pass_obj
 def doctor_verb(invocation: Invocation, sandbox: bool) -> int:
@@ -35,9 +37,7 @@ def _try_sandbox(invocation: Invocation) -> int:
     from pitchey_runner.cli.sandbox_diagnosis import examine_sandbox
 
     live = invocation.live
-    found = examine_sandbox(
-        invocation.registry, invocation.loaded.settings, show_progress if live else None
-    )
+    found = examine_sandbox(invocation.registry, invocation.loaded.settings, show_progress if live else None)
     if live:
         click.echo("\r\x1b[K", err=True, nl=False)
     show_sandbox(found, as_json=invocation.as_json)
