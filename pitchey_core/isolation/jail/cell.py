@@ -215,7 +215,8 @@ class Cell:
         except WallMissing as missing:
             self._tell_missing(missing)
         except OSError as error:
-            self._tell_missing(WallMissing("start", f"{error.strerror or error}"))
+            words = ": ".join(filter(None, (error.filename, error.strerror or str(error))))
+            self._tell_missing(WallMissing("start", words))
         except BaseException as error:  # noqa: BLE001 - as in `serve`
             self._tell_missing(WallMissing("start", f"{type(error).__name__}: {error}"))
         finally:

@@ -100,7 +100,7 @@ class _Launcher:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         prctl(PR_SET_DUMPABLE, 0)
-        send(self._channel, {"kind": "hello", "uid": self._uid, "python": sys.version_info[:3]})
+        send(self._channel, {"kind": "hello", "uid": self._uid})
         while (received := receive(self._channel)) is not None:
             order, descriptors = received
             channel = socket.socket(fileno=descriptors[0])
