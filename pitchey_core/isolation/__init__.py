@@ -1,4 +1,9 @@
-"""Walls around what is not trusted: a function call (:func:`call_isolated`) or a whole program (:class:`Sandbox`)."""
+"""Walls around what is not trusted: a function call (:func:`call_isolated`) or a whole program (:class:`Sandbox`).
+
+The sandbox is built by a launcher of our own and not by bubblewrap, so that it can fork an interpreter that is warm
+already, build a sandbox before its job comes, keep the memory file system for the collection of outputs, and count with
+cgroups; it needs no program on the host, and no setuid helper.
+"""
 
 from __future__ import annotations
 

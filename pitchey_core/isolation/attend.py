@@ -103,6 +103,13 @@ class Attendance:
 
     def wait(self, cancelled: Callable[[], bool] | None) -> None:
         """Return when the program has ended, or all of it has been killed."""
+        try:
+            self._wait(cancelled)
+        finally:
+            self._close_input()
+        self.ended = time.monotonic()
+
+    def _wait(self, cancelled: Callable[[], bool] | None) -> None:
         wall_at = self.started + self._policy.wall_seconds
         interval = _FIRST_SAMPLE
         sample_at = self.started + interval
@@ -129,8 +136,6 @@ class Attendance:
                 self.cancelled = cancelled()
             if now >= wall_at and self.reason is None:
                 self.reason = Verdict.TIMEOUT_WALL
-        self.ended = time.monotonic()
-        self._close_input()
 
     def drain(self) -> None:
         """Read what is left in the pipes, now that nobody writes; for a short time, should somebody still."""

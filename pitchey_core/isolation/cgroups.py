@@ -84,6 +84,7 @@ class Groups:
         if any(each.unified for each in self._made):
             group.remove()
         else:
+            group.relax()
             self._free.append(group)
 
     def close(self) -> None:
@@ -160,6 +161,11 @@ class Group:
             self._write("cpu", "cpu.cfs_quota_us", quota, optional=policy.vcpus is None)
         self._write("pids", "pids.max", str(policy.processes + _INIT))
         self._oom_before = self._oom_count()
+
+    def relax(self) -> None:
+        """Lift the limits of version 1: the next sandbox is built inside, before its own are known."""
+        self._write("memory", "memory.limit_in_bytes", "-1", optional=True)
+        self._write("cpu", "cpu.cfs_quota_us", "-1", optional=True)
 
     def oom_kills(self) -> int:
         """How often the kernel has killed in this group since :meth:`arm`, for want of memory."""

@@ -7,6 +7,7 @@ and size are limited.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -32,10 +33,12 @@ _MOST_REFUSED: Final = 256
 _BLOCK: Final = 512
 _CHUNK: Final = 1024**2
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO would otherwise wait for its writer.
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_LIBC.setfsuid.argtypes = _LIBC.setfsgid.argtypes = [ctypes.c_uint]
 
 
 def check_name(name: str) -> list[str]:
@@ -54,48 +57,56 @@ def check_name(name: str) -> list[str]:
 
 
 def put_files(folder: int, files: Mapping[str, bytes], owner: int | None) -> None:
-    """Write files below a folder that nobody else can reach yet.
+    """Write files below a folder that nobody else can reach yet, as the user that the program will be.
 
     Raises:
         InputError: They do not fit, or two names exclude each other.
     """
-    for name, content in files.items():
-        *above, last = check_name(name)
-        at = os.dup(folder)
-        try:
-            for part in above:
-                at = _step_into(at, part, owner)
-            descriptor = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=at)
+    with _as_user(owner):
+        for name, content in files.items():
             try:
-                if owner is not None:
-                    os.fchown(descriptor, owner, owner)
-                view = memoryview(content)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            remedy = (
-                "raise the limit on files, or give it smaller ones" if error.errno == errno.ENOSPC else None
-            )
-            raise InputError(
-                f"the file {name!r} cannot be put into the sandbox: {error.strerror}", remedy=remedy
-            ) from error
-        finally:
-            os.close(at)
+                _put(folder, check_name(name), content)
+            except OSError as error:
+                full = error.errno == errno.ENOSPC
+                raise InputError(
+                    f"the file {name!r} cannot be put into the sandbox: {error.strerror}",
+                    remedy="raise the limit on files, or give it smaller ones" if full else None,
+                ) from error
 
 
-def _step_into(at: int, part: str, owner: int | None) -> int:
+def _put(folder: int, parts: Sequence[str], content: bytes) -> None:
+    at = os.dup(folder)
     try:
-        os.mkdir(part, 0o755, dir_fd=at)
-    except FileExistsError:
-        pass
-    else:
-        if owner is not None:
-            os.chown(part, owner, owner, dir_fd=at, follow_symlinks=False)
-    below = os.open(part, _FOLDER, dir_fd=at)
-    os.close(at)
-    return below
+        for part in parts[:-1]:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=at)
+            below = os.open(part, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = below
+        descriptor = os.open(parts[-1], _NEW, 0o644, dir_fd=at)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+    finally:
+        os.close(at)
+
+
+@contextlib.contextmanager
+def _as_user(owner: int | None) -> Iterator[None]:
+    """Let this thread make files as another user: in a sandbox's file system, others may have no place at all."""
+    if owner is None:
+        yield
+        return
+    _LIBC.setfsgid(owner)
+    _LIBC.setfsuid(owner)
+    try:
+        yield
+    finally:
+        _LIBC.setfsuid(os.geteuid())
+        _LIBC.setfsgid(os.getegid())
 
 
 class Collected:
@@ -246,7 +257,7 @@ def _open_beneath(at: int, name: str, flags: int) -> int:
 
 
 def _copy(source: int, target: Path, size: int) -> None:
-    into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    into = os.open(target, _NEW, 0o644)
     try:
         while size > 0:
             sent = os.sendfile(into, source, None, min(size, _CHUNK))

@@ -235,7 +235,7 @@ class Sandbox:
             if stdin:
                 in_far, feeding = pipes.make()
                 far.insert(0, in_far)
-                feed = pipes.hand_over(feeding), stdin
+                feed = feeding, stdin
             try:
                 send(prepared.channel, _job(program, policy, prepared, has_input=bool(stdin)), far)
             except OSError as error:
@@ -250,6 +250,8 @@ class Sandbox:
                 (Stream(out, policy.stdout_bytes), Stream(err, policy.stderr_bytes)),
                 feed,
             )
+            if feed is not None:
+                pipes.hand_over(feed[0])
             if self._launcher is not None and self._launcher.contained:
                 with contextlib.suppress(Refused):
                     self._next = self._prepare(prepared.wanted)
@@ -366,10 +368,9 @@ class _Pipes:
         self._open.update(ends)
         return ends
 
-    def hand_over(self, end: int) -> int:
+    def hand_over(self, end: int) -> None:
         """Leave it to somebody else to close an end."""
         self._open.discard(end)
-        return end
 
     def close(self, ends: Sequence[int]) -> None:
         for each in ends:

@@ -25,6 +25,7 @@ __all__ = ["Launcher", "Prepared", "Refused", "Wanted", "library_folders", "mode
 _JAIL: Final = Path(__file__).parent / "jail"
 _START_SECONDS: Final = 30.0
 _END_SECONDS: Final = 2.0
+_CAP_SYS_ADMIN: Final = 1 << 21
 _DEATH_SECONDS: Final = 5.0
 
 
@@ -130,13 +131,24 @@ def library_folders() -> tuple[str, ...]:
 
 
 def mode_for(layers: frozenset[Layer]) -> str:
-    """Which namespaces the launcher itself enters, for sandboxes with these layers."""
+    """What the launcher itself does first, for sandboxes with these layers: see :mod:`pitchey_core.isolation.jail`."""
     mode = []
-    if os.geteuid() != 0 and layers & {Layer.NAMESPACES, Layer.ROOT}:
+    if layers & {Layer.NAMESPACES, Layer.ROOT} and not _may_administer():
+        if os.geteuid() == 0 and Layer.PRIVILEGES in layers:
+            # As in many containers. Its own user namespace would be that of this host's root.
+            mode.append("drop")
         mode.append("user")
     if Layer.NAMESPACES in layers:
         mode.append("pid")
     return "+".join(mode) or "none"
+
+
+def _may_administer() -> bool:
+    """Whether this process can make namespaces without one of users."""
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) & _CAP_SYS_ADMIN)
+    return os.geteuid() == 0
 
 
 class Launcher:

@@ -18,6 +18,9 @@ STARTERS = {
     "pitchey_core.process.launch": "the one place that starts external programs",
     "pitchey_core.process.run": "names subprocess.PIPE and DEVNULL for it",
     "pitchey_core.process.launcher": "becomes the program, after it has set its limits",
+    "pitchey_core.isolation.starting": "starts the launcher of sandboxes, which is no external program",
+    "pitchey_core.isolation.jail.launcher": "forks sandboxes",
+    "pitchey_core.isolation.jail.cell": "forks the program's process, and becomes the program, behind all walls",
     "pitchey_core.slots.slot": "starts wardens, which are no external programs",
     "pitchey_core.slots.warden": "forks the process of the jobs",
 }

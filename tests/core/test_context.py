@@ -13,6 +13,8 @@ import pytest
 from pitchey_core.context import JobContext
 from pitchey_core.errors import Cancelled, InputError, LimitExceeded, ProcessorError, SlotCrashed, UsageError
 from pitchey_core.hooks import ProcessorSpec
+from pitchey_core.isolation import Program, SandboxPolicy, Verdict
+from pitchey_core.isolation.shared import shared_sandbox
 from pitchey_core.order import JobOrder
 from pitchey_core.process import ProcessLimits
 from pitchey_core.registry import Registry
@@ -157,3 +159,18 @@ def test_an_isolated_call_counts_for_the_memory_of_its_job(job: Callable[..., Jo
     context = job()
     assert context.isolate(explode, "linger") == "linger"
     assert context.children_peak_bytes > 0
+
+
+def test_a_job_has_a_sandbox_that_stays_warm(job: Callable[..., JobContext]) -> None:
+    context = job()
+    program = Program(("main.py",), warm_python=True)
+    try:
+        for _ in range(2):
+            report = context.sandbox(program, SandboxPolicy(), files={"main.py": b"print('hello')"})
+            assert (report.verdict, report.stdout.data) == (Verdict.OK, b"hello\n"), report
+        assert context.sandbox_cpu_us >= report.usage.cpu_us > 0
+        assert context.children_peak_bytes >= report.usage.peak_memory_bytes > 0
+        with pytest.raises(Cancelled):
+            job(cancelled=lambda: True).sandbox(program, SandboxPolicy())
+    finally:
+        shared_sandbox().close()

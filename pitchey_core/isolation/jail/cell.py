@@ -61,7 +61,7 @@ class Cell:
     Args:
         order: ``layers``, ``required``, ``read_only``, ``size``, ``inodes``, ``warm``, ``watched`` (by a supervisor
             that sums sizes), ``work`` (without a root of its own, the host's folder to work in), ``uid`` (the user of
-            the host to become, or ``None``).
+            the host to become, or ``None``), ``user`` (who that is, or who it is already).
         channel: To the owner.
         proc: Descriptor of the host's ``/proc``.
         template: Of the root's mount namespace, or ``None``.
@@ -215,7 +215,8 @@ class Cell:
         except WallMissing as missing:
             self._tell_missing(missing)
         except OSError as error:
-            self._tell_missing(WallMissing("start", f"{error.strerror or error}"))
+            words = ": ".join(filter(None, (error.filename, error.strerror or str(error))))
+            self._tell_missing(WallMissing("start", words))
         except BaseException as error:  # noqa: BLE001 - as in `serve`
             self._tell_missing(WallMissing("start", f"{type(error).__name__}: {error}"))
         finally:
@@ -273,10 +274,9 @@ class Cell:
         uid = self._order["uid"]
         if uid is not None:
             become(uid)
-        words = "this host's user" if uid is None else f"user {uid}"
         if self._walls.wanted("namespaces"):
             self._walls.build("namespaces", self._enter_user_namespace)
-        return words
+        return f"user {self._order['user']}"
 
     def _enter_user_namespace(self) -> str:
         enter_user_namespace(self._proc, NOBODY)

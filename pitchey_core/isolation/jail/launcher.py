@@ -8,6 +8,7 @@ The inner one ends when its owner closes the channel, by intent or by dying; the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -26,7 +27,7 @@ from pitchey_core.isolation.jail.kernel import (
     setns,
     unshare,
 )
-from pitchey_core.isolation.jail.privileges import enter_user_namespace, spare_uid
+from pitchey_core.isolation.jail.privileges import enter_user_namespace, in_first_user_namespace, spare_uid
 from pitchey_core.isolation.jail.root import build_root
 from pitchey_core.isolation.jail.seccomp import assemble
 
@@ -36,14 +37,20 @@ _PARENT_GONE: Final = 3
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """``main([CHANNEL, MODE, GROUP…])``: a descriptor, a mode of ``user``, ``pid``, ``user+pid`` or ``none``, and the
-    folders of cgroups to remove at the end."""
+    """``main([CHANNEL, MODE, GROUP…])``: a descriptor, what to do first, and the cgroups to remove at the end.
+
+    MODE is ``none`` or some of ``drop`` (become a user without rights, for a root that has few), ``user`` and ``pid``
+    (enter such a namespace), with ``+`` between them.
+    """
     channel = socket.socket(fileno=int(arguments[0]))
     mode = arguments[1].split("+")
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     warm.preload()
     try:
-        uid = spare_uid(os.getpid()) if os.geteuid() == 0 and "user" not in mode else None
+        user = os.geteuid()
+        spare = spare_uid(os.getpid()) if user == 0 else None
+        if "drop" in mode:
+            _drop(spare)
         if "user" in mode:
             enter_user_namespace(proc, 0)
         if "pid" in mode:
@@ -57,7 +64,8 @@ def main(arguments: list[str]) -> NoReturn:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() not in {outer, 0}:
             os._exit(_PARENT_GONE)
-        _Launcher(channel, proc, uid, namespaces="pid" in mode).loop()
+        launcher = _Launcher(channel, proc, spare, dropped="user" in mode, namespaces="pid" in mode)
+        launcher.loop(user if spare is None else spare)
     channel.close()
     with contextlib.suppress(InterruptedError, ChildProcessError):
         # Left for others to reap: what ran below would count as CPU time of this process, and of its parent.
@@ -76,18 +84,33 @@ def _remove_group(folder: str) -> None:
         os.rmdir(folder)
 
 
+def _drop(uid: int | None) -> None:
+    if uid is None:
+        raise OSError(errno.EPERM, "too few user IDs are mapped here to have one for the program")
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    # The change of user has cleared it, and with it the access to our own entries in /proc.
+    prctl(PR_SET_DUMPABLE, 1)
+
+
 class _Launcher:
     """The inner one.
 
     Args:
-        uid: The host's user that programs become; ``None``: they stay who they are.
+        spare: A user of the host that nobody is; ``None`` where we have no right to become one.
+        dropped: We are that user, or a plain one, already, and in a user namespace.
         namespaces: Whether sandboxes get PID namespaces.
     """
 
-    def __init__(self, channel: socket.socket, proc: int, uid: int | None, *, namespaces: bool) -> None:
+    def __init__(
+        self, channel: socket.socket, proc: int, spare: int | None, *, dropped: bool, namespaces: bool
+    ) -> None:
         self._channel = channel
         self._proc = proc
-        self._uid = uid
+        self._owner = spare
+        self._uid = None if dropped else spare
+        self._keep_proc = not in_first_user_namespace()
         self._own_pids = (
             os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc) if namespaces else None
         )
@@ -95,14 +118,16 @@ class _Launcher:
         self._filter = assemble(MACHINE)
         self._library = list(sys.path)
 
-    def loop(self) -> NoReturn:
+    def loop(self, user: int) -> NoReturn:
+        """Serve until the owner is gone; ``user`` is who programs are on the host."""
         # Ignored children leave no zombies, and need nobody to wait for them.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         prctl(PR_SET_DUMPABLE, 0)
-        send(self._channel, {"kind": "hello", "uid": self._uid, "python": sys.version_info[:3]})
+        send(self._channel, {"kind": "hello", "uid": self._owner})
         while (received := receive(self._channel)) is not None:
             order, descriptors = received
+            order["user"] = user
             channel = socket.socket(fileno=descriptors[0])
             try:
                 self._fork_cell(order, channel, descriptors[1:])
@@ -118,7 +143,7 @@ class _Launcher:
 
     def _fork_cell(self, order: dict[str, Any], channel: socket.socket, groups: list[int]) -> None:
         order["uid"] = self._uid if "privileges" in order["layers"] else None
-        order["keep_proc"] = self._uid is None
+        order["keep_proc"] = self._keep_proc
         template = self._template(tuple(order["read_only"])) if "root" in order["layers"] else None
         if self._own_pids is not None:
             # A second namespace can be asked for only from our own.
@@ -157,7 +182,7 @@ class _Launcher:
                 if self._own_pids is not None:
                     setns(self._own_pids, CLONE_NEWPID)
                 if os.fork() == 0:
-                    _make_template(read_only, theirs, self._proc, keep_proc=self._uid is None)
+                    _make_template(read_only, theirs, self._proc, keep_proc=self._keep_proc)
                 theirs.close()
                 received = receive(ours)
             if received is None or not received[1]:

@@ -17,7 +17,15 @@ from pitchey_core.isolation.jail.kernel import (
     unshare,
 )
 
-__all__ = ["NOBODY", "become", "enter_user_namespace", "forbid_namespaces", "give_up", "spare_uid"]
+__all__ = [
+    "NOBODY",
+    "become",
+    "enter_user_namespace",
+    "forbid_namespaces",
+    "give_up",
+    "in_first_user_namespace",
+    "spare_uid",
+]
 
 NOBODY: Final = 65534
 """As whom the program sees itself."""
@@ -35,6 +43,12 @@ def spare_uid(pid: int) -> int | None:
     first, _, count = max(ranges, key=lambda each: each[2])
     # In a container with, say, 65,536 IDs: below its last, which is nobody's there.
     return first + count - 2 - pid % 4096 if count > 2 * 4096 else None
+
+
+def in_first_user_namespace() -> bool:
+    """Whether every user ID is its own: then the kernel trusts root more than anywhere else."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return file.read().split() == ["0", "0", str((1 << 32) - 1)]
 
 
 def become(uid: int) -> None:
