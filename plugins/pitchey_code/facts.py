@@ -80,7 +80,7 @@ class CodeFacts(Facts):
         detail: More about the verdict, for people.
         ran: Whether the program was run, or only checked.
         runtime: What ran it.
-        stdout, stderr: What it wrote, or the beginning of it; see ``streams``.
+        stdout, stderr: What it wrote, or the beginning of it; see ``captured``.
         files: Names of the artifacts collected from its folder.
         refused: What the outputs ask for and what is not fit to be collected.
         usage: Resources of the program, apart from those of the job, which the caller pays.
@@ -99,7 +99,7 @@ class CodeFacts(Facts):
     runtime: str
     stdout: str = ""
     stderr: str = ""
-    streams: dict[str, Stream] = Field(default_factory=dict)
+    captured: dict[str, Stream] = Field(default_factory=dict)
     files: list[str] = Field(default_factory=list)
     refused: list[Refused] = Field(default_factory=list)
     usage: Resources = Resources()

@@ -175,7 +175,7 @@ def _prepare(payload: CodePayload, job: JobContext) -> _Prepared:
         _add(files, path.name, _content(path, "input"))
     name, source = _source(payload, job)
     language = payload.language or language_of(name) or ""
-    runtime = runtime_for(language, job, warm=payload.isolation == "full")
+    runtime = runtime_for(language, job, isolated=payload.isolation == "full")
     if language_of(name) != language:
         name = f"main{runtime.suffix}"
     _add(files, name, source)

@@ -71,8 +71,8 @@ def fill(facts: CodeFacts, report: SandboxReport, job: JobContext) -> None:
     facts.signal = None if report.signal is None else _signal_name(report.signal)
     facts.detail = report.detail
     facts.usage = resources_of(report)
-    facts.stdout, facts.streams["stdout"] = _stream("stdout", report.stdout, facts, job)
-    facts.stderr, facts.streams["stderr"] = _stream("stderr", report.stderr, facts, job)
+    facts.stdout, facts.captured["stdout"] = _stream("stdout", report.stdout, facts, job)
+    facts.stderr, facts.captured["stderr"] = _stream("stderr", report.stderr, facts, job)
     refused = list(report.refused)
     for file in sorted(report.files, key=lambda each: each.name):
         try:

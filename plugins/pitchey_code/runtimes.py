@@ -14,6 +14,7 @@ from pitchey_code.checking import PYTHON_CHECKER, PYTHON_CHECKER_FILE, from_deno
 from pitchey_core.errors import ToolMissing
 from pitchey_core.isolation import Program
 from pitchey_core.isolation.interpreter import python_program
+from pitchey_core.isolation.jail.root import TEMPORARY
 
 if TYPE_CHECKING:
     from pitchey_code.facts import Finding
@@ -88,9 +89,13 @@ class _Deno(Runtime):
 
     name = "deno"
 
-    def __init__(self, binary: Path, suffix: str) -> None:
+    def __init__(self, binary: Path, suffix: str, *, isolated: bool) -> None:
         self.binary = binary
         self.suffix = suffix
+        self.env = {"DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
+        if isolated:
+            # Not among the program's own files, where it would be collected.
+            self.env["DENO_DIR"] = f"{TEMPORARY}/deno"
 
     def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
         flags = [
@@ -106,8 +111,7 @@ class _Deno(Runtime):
         return self._started("lint", "--no-config", "--json", file)
 
     def _started(self, *args: str) -> Program:
-        env = {"DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1", "DENO_DIR": "/tmp/.deno"}  # noqa: S108 - the sandbox's
-        return Program((str(self.binary), *args), env, (self.binary,))
+        return Program((str(self.binary), *args), self.env, (self.binary,))
 
     def findings(self, report: SandboxReport) -> list[Finding]:
         return from_deno(report.stdout.data)
@@ -135,20 +139,20 @@ class _Node(Runtime):
         return from_node(report.exit_status, report.stderr.data)
 
 
-def runtime_for(language: str, job: JobContext, *, warm: bool) -> Runtime:
+def runtime_for(language: str, job: JobContext, *, isolated: bool) -> Runtime:
     """What runs a language on this host.
 
     Args:
-        warm: Whether Python may start in a fork of a warm interpreter.
+        isolated: Whether there will be walls around it.
 
     Raises:
         ToolMissing: Nothing does.
     """
     if language == "python":
-        return _Python(warm=warm)
+        return _Python(warm=isolated)
     try:
         suffix = ".ts" if language == "typescript" else ".js"
-        return _Deno(Path(os.path.realpath(job.tool("deno"))), suffix)
+        return _Deno(Path(os.path.realpath(job.tool("deno"))), suffix, isolated=isolated)
     except ToolMissing as missing:
         if language == "typescript":
             raise

@@ -10,10 +10,14 @@ from urllib.parse import unquote
 import pytest
 from pitchey_cli import Cli
 
+from pitchey_core.isolation import probe
 from pitchey_core.registry import Registry
 from pitchey_core.storage import to_path
 from pitchey_core.tools import ToolTable
 from pitchey_runner.demo import find_footage
+
+# On a host that cannot build a sandbox the demo has no program to run.
+DEMO_JOBS = 8 + (not any(found.startswith("not enforced") for found in probe().values()))
 
 
 class Links(HTMLParser):
@@ -30,7 +34,7 @@ def test_demo(cli: Cli) -> None:
     ran = cli("demo", "--json", timeout=170)
     assert ran.code == 0, ran.err
     last = ran.lines[-1]
-    assert (last["completed"], last["failed"]) == (8, 0)
+    assert (last["completed"], last["failed"]) == (DEMO_JOBS, 0)
     report = to_path(last["report"])
     assert report == cli.folder / "pitchey-demo" / "report.html"
     text = report.read_text("utf-8")
@@ -48,7 +52,7 @@ def test_demo(cli: Cli) -> None:
     assert [each.name for each in cli.folder.iterdir()] == ["pitchey-demo"]
     again = cli("demo", "--no-json")
     assert again.code == 0
-    assert "8 skipped" in again.out
+    assert f"{DEMO_JOBS} skipped" in again.out
     assert f"report: {report}" in again.out
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from pitchey_cli import Cli
 
 
@@ -66,3 +70,34 @@ def test_db(cli: Cli) -> None:
     upgraded = cli("db", "upgrade").data
     assert upgraded["revision"] == upgraded["current"]
     assert cli("db", "status").data == upgraded
+
+
+def test_doctor_tries_to_break_out(cli: Cli) -> None:
+    ran = cli("doctor", "--sandbox", "--json")
+    assert ran.code == 0, ran.out
+    attempts = ran.data["attempts"]
+    assert set(range(1, 41)) <= {each["number"] for each in attempts}
+    assert {each["outcome"] for each in attempts} <= {"stopped", "skipped"}
+    assert all(each["by"] and each["evidence"] for each in attempts if each["outcome"] == "stopped")
+    assert set(ran.data["layers"]) == {
+        "namespaces", "root", "privileges", "seccomp", "landlock", "cgroup", "rlimits"
+    }  # fmt: skip
+
+
+def test_doctor_says_what_gets_through(cli: Cli, tmp_path: Path) -> None:
+    # A host without any wall: what a policy without layers gives.
+    (tmp_path / "weak.py").write_text(
+        "import sys\n"
+        "from pitchey_core.isolation.attempts import ATTEMPTS, run_attempts\n"
+        "from pitchey_runner.cli.render.sandbox import show_sandbox\n"
+        "from pitchey_runner.cli.sandbox_diagnosis import SandboxDiagnosis\n"
+        "few = [each for each in ATTEMPTS if each.number in {23, 31}]\n"
+        "none = {'layers': frozenset(), 'required': frozenset()}\n"
+        "found = SandboxDiagnosis({}, run_attempts(few, changes=none))\n"
+        "show_sandbox(found, as_json=False)\n"
+        "sys.exit(found.exit_code)\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "weak.py"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert "2 attempts: 0 stopped, 2 breached" in done.stdout
+    assert "breach  23 read files of the host" in done.stdout

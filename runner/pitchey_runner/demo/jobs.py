@@ -61,9 +61,24 @@ _INFERENCE: Final[dict[str, dict[str, Any]]] = {
     "pitch": {"model": "pitch-analyzer-v2", "text": _PITCH, "parameters": {"temperature": 0.7}},
 }
 
+_RUNTIME: Final = """\
+# What a stranger might send: the running time of a cut list, and an attempt to look around.
+import sys
 
-def write_batch(folder: Path, source: Path, papers: Mapping[str, Path]) -> Path:
-    """Write ``demo.yaml`` for the footage, the documents and a pitch, and return its path."""
+frames = sum(int(line.split()[1]) - int(line.split()[0]) for line in sys.stdin)
+print(f"{frames} frames, {frames / 24:.2f} s")
+try:
+    open("/etc/passwd.bak", "w")
+except OSError as error:
+    print("writing to the host:", error.strerror)
+"""
+_CODE: Final[dict[str, dict[str, Any]]] = {
+    "cut-list": {"language": "python", "code": _RUNTIME, "stdin": "0 240\n300 420\n", "timeout": 5.0},
+}
+
+
+def write_batch(folder: Path, source: Path, papers: Mapping[str, Path], *, programs: bool) -> Path:
+    """Write ``demo.yaml`` for the footage, the documents, a pitch and (``programs``) a program; return its path."""
     jobs = [
         (kind, name, {field: source, **payload})
         for kind, field, payloads in (("video", "input_url", _VIDEO), ("media", "input_media", _MEDIA))
@@ -74,6 +89,7 @@ def write_batch(folder: Path, source: Path, papers: Mapping[str, Path]) -> Path:
         for name, path in papers.items()
     ]
     jobs += [("inference", name, dict(payload)) for name, payload in _INFERENCE.items()]
+    jobs += [("code", name, dict(payload)) for name, payload in _CODE.items() if programs]
     document = {
         "jobs": [
             {"type": kind, "output": f"out/{name}", "payload": _relative(folder, payload)}

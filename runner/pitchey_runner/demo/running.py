@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 
 from pitchey_core.host import Host
+from pitchey_core.isolation import SandboxPolicy, probe
 from pitchey_runner.batch import BatchDone, BatchOptions, read_batch, run_batch
 from pitchey_runner.demo.footage import Footage
 from pitchey_runner.demo.jobs import write_batch
@@ -31,11 +32,15 @@ class Demo:
 
 def prepare_demo(host: Host, folder: Path, footage: Footage) -> Demo:
     """Write the batch file, and read it as anybody's would be read."""
-    return Demo(
-        folder,
-        footage,
-        read_batch(host, write_batch(folder, footage.path, make_papers(footage.path.parent)), BatchOptions()),
-    )
+    papers = make_papers(footage.path.parent)
+    batch = write_batch(folder, footage.path, papers, programs=_has_walls())
+    return Demo(folder, footage, read_batch(host, batch, BatchOptions()))
+
+
+def _has_walls() -> bool:
+    """Whether this host can run a program that nobody vouches for; some containers cannot."""
+    found = probe()
+    return not any(found[layer].startswith("not enforced") for layer in SandboxPolicy().required)
 
 
 def run_demo(store: JobStore, host: Host, demo: Demo, watcher: Watcher | None) -> tuple[BatchDone, Path]:
