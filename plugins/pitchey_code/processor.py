@@ -79,15 +79,17 @@ class CodeProcessor(Processor[CodePayload, CodeFacts]):
 
 
 def _run(payload: CodePayload, prepared: _Prepared, facts: CodeFacts, job: JobContext) -> None:
-    collect = job.workdir / "collected"
-    collect.mkdir()
+    collect = None
+    if payload.outputs:
+        collect = job.workdir / "collected"
+        collect.mkdir()
     report = job.sandbox(
         prepared.runtime.program(prepared.file, payload.args, prepared.policy.memory_bytes),
         prepared.policy,
         stdin=prepared.stdin,
         files=prepared.files,
         outputs=payload.outputs,
-        collect=collect if payload.outputs else None,
+        collect=collect,
     )
     _take(facts, report)
     facts.verdict = verdict_of(report)
