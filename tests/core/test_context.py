@@ -127,6 +127,10 @@ def test_what_happens_in_an_isolated_call_stays_there(
     assert time.monotonic() - began < 20
 
 
+def test_an_isolated_call_runs_under_a_filter_of_system_calls(job: Callable[..., JobContext]) -> None:
+    assert job().isolate(explode, "filtered") == "2"
+
+
 def test_items_of_an_isolated_generator_arrive_while_it_works(job: Callable[..., JobContext]) -> None:
     seen: list[Any] = []
     assert job().isolate(count, 3, "done", on_item=seen.append) == "done"
