@@ -205,7 +205,8 @@ class JobContext:
         """Remove the work folder and everything staged."""
         if self._stage is not None:
             self._stage.discard()
-        shutil.rmtree(self._order.workdir, ignore_errors=True)
+        if self._order.workdir.exists():
+            shutil.rmtree(self._order.workdir, ignore_errors=True)
 
     def checkpoint(self, key: str, value: Any = _UNSET) -> Any:
         """Keep (with ``value``) or read (without) JSON data that survives a killed attempt.
