@@ -306,11 +306,10 @@ class Supervisor:
                 ended = [(running[each.order.key][0], each) for each in outcomes]
                 again.extend(await self._settle(ended, alone=len(running) == 1 or not together))
 
-        async with anyio.create_task_group() as group, send:
+        async with receive, anyio.create_task_group() as group, send:
             group.start_soon(settle)
             orders = [order for _, order in running.values()]
             await slot.run(orders, report, together=together, ended=send.send_nowait)
-            send.close()
         return again
 
     async def _settle(self, ended: list[tuple[Held, Outcome]], *, alone: bool) -> list[Held]:
