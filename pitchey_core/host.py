@@ -148,7 +148,7 @@ class Host:
             payload=dict(payload) if normalised else self.normalise(name, payload),
             limits=self.limits(spec, memory_factor=memory_factor),
             base_dir=base_dir,
-            scratch_dir=base_dir / "scratch" / f"{job_id}-{version}",
+            plugin_version=version,
             output=None if output is None else to_url(output, Path.cwd()),
             overwrite=overwrite,
             tools=dict(self.settings.tools),

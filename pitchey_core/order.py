@@ -13,7 +13,7 @@ from pitchey_core.resources import Limits
 __all__ = ["JobOrder", "pack_orders", "unpack_orders"]
 
 _OWN: Final = ("job_id", "claim_seq", "attempt", "payload", "output", "overwrite")
-_SHARED: Final = ("spec", "limits", "base_dir", "tools", "fetch_policy", "options")
+_SHARED: Final = ("spec", "limits", "base_dir", "plugin_version", "tools", "fetch_policy", "options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class JobOrder:
         claim_seq: The fencing token; with ``job_id`` it names this attempt.
         output: URL of the folder to publish in; ``None`` where the caller wants no files.
         base_dir: Local folder under which this attempt's work folder and log come into being on first use.
-        scratch_dir: Local folder that survives attempts, keyed by job and plugin version.
+        plugin_version: What is kept between attempts is kept for that version alone.
         tools: Paths that the settings give for external programs, by tool name.
         fetch_policy: See :class:`pitchey_core.storage.FetchPolicy`; its fields as JSON data.
         options: The plugin's own table of the settings (``plugins.NAME``).
@@ -37,7 +37,7 @@ class JobOrder:
     payload: dict[str, Any]
     limits: Limits
     base_dir: Path
-    scratch_dir: Path
+    plugin_version: str = "0"
     output: str | None = None
     overwrite: bool = False
     tools: dict[str, str] = field(default_factory=dict)
@@ -52,6 +52,11 @@ class JobOrder:
     @property
     def workdir(self) -> Path:
         return self.base_dir / "work" / self.key
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Local folder that survives attempts."""
+        return self.base_dir / "scratch" / f"{self.job_id}-{self.plugin_version}"
 
     @property
     def log_path(self) -> Path:
@@ -70,8 +75,7 @@ def pack_orders(orders: Sequence[JobOrder]) -> list[dict[str, Any]]:
         if not groups or any(a is not b and a != b for a, b in zip(shared, last, strict=True)):
             last = shared
             groups.append({"shared": _shared_record(order), "orders": []})
-        own = {name: getattr(order, name) for name in _OWN}
-        groups[-1]["orders"].append({**own, "scratch_dir": str(order.scratch_dir)})
+        groups[-1]["orders"].append({name: getattr(order, name) for name in _OWN})
     return groups
 
 
@@ -80,9 +84,7 @@ def unpack_orders(groups: Iterable[dict[str, Any]]) -> list[JobOrder]:
     orders = []
     for group in groups:
         shared = _shared_fields(group["shared"])
-        orders += [
-            JobOrder(**{**shared, **own, "scratch_dir": Path(own["scratch_dir"])}) for own in group["orders"]
-        ]
+        orders += [JobOrder(**shared, **own) for own in group["orders"]]
     return orders
 
 

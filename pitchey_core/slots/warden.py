@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import gc
+import math
 import os
 import resource
 import selectors
@@ -38,6 +39,8 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _STATS_SECONDS: Final = 1.0
 _MAX_BACKLOG: Final = 4 * 1024**2
 """Bytes for a host that does not read; past that, progress is dropped and results wait."""
+_FLUSH_SECONDS: Final = 0.002
+_FLUSH_BYTES: Final = 32 * 1024
 _RECYCLE_JOBS: Final = 1000
 _RECYCLE_SECONDS: Final = 60.0
 """A process lives at least that long: it takes a new one a tenth of a second to import what its jobs need."""
@@ -52,6 +55,7 @@ class Warden:
         self.tag = tag
         self.frames = FrameReader()
         self.outbox = bytearray()
+        self.flush_at = math.inf
         self.selector = selectors.DefaultSelector()
         self.lease_until: float | None = None
         self.child: Child | None = None
@@ -85,7 +89,7 @@ class Warden:
             self.watch()
 
     def timeout(self) -> float | None:
-        waits = []
+        waits = [max(0.0, self.flush_at - time.monotonic())] if self.flush_at < math.inf else []
         if self.running is not None:
             waits.append(self.running.next_look(time.monotonic()))
         if self.lease_until is not None:
@@ -99,10 +103,12 @@ class Warden:
             # An idle slot holds no claim, and may stay warm.
             if self.running is not None:
                 self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
+        now = time.monotonic()
+        if now >= self.flush_at:
+            self.flush()
         run = self.running
         if run is None:
             return
-        now = time.monotonic()
         if (error := run.overdue(now)) is not None:
             self.kill(error)
             return
@@ -138,7 +144,15 @@ class Warden:
         if not droppable or len(self.outbox) <= _MAX_BACKLOG:
             self.outbox += encode(frame)
 
+    def flush_soon(self) -> None:
+        """Tell the host; while there is more to come, not of each short job by itself: it would wake up for each."""
+        if self.running is None or len(self.outbox) > _FLUSH_BYTES:
+            self.flush()
+        elif self.outbox and self.flush_at == math.inf:
+            self.flush_at = time.monotonic() + _FLUSH_SECONDS
+
     def flush(self) -> None:
+        self.flush_at = math.inf
         while self.outbox:
             try:
                 sent = self.host.send(self.outbox)
@@ -262,7 +276,7 @@ class Warden:
             data, frames = b"", []
         for frame in frames:
             self.relay(frame)
-        self.flush()
+        self.flush_soon()
         if not data:
             self.child_died()
 

@@ -38,7 +38,6 @@ class Orders:
             claim_seq=job.claim.claim_seq,
             attempt=job.attempt,
             payload=job.payload,
-            scratch_dir=model.scratch_dir.with_name(f"{job.claim.job_id}{model.scratch_dir.name}"),
             output=job.output,
             overwrite=job.overwrite,
         )
