@@ -103,7 +103,8 @@ class Storm:
 
     def kill_somebody(self) -> str:
         runner = self.rng.choice(self.runners)
-        if self.rng.random() < 0.6 and (slots := _slots_of(runner)):
+        slots = [pid for each in self.runners for pid in _slots_of(each)]
+        if slots and self.rng.random() < 0.6:
             victim = self.rng.choice(slots)
             try:
                 os.kill(victim, signal.SIGKILL)
