@@ -1,9 +1,9 @@
 """How many jobs that do nothing go through the whole runner, durably, and how soon does one start?
 
-Ours: claim, slot process, fenced settlement with attempt, event and ledger rows, on SQLite with ``synchronous=FULL``; a
-killed worker's jobs are run again. The peer is Huey on SQLite, the fastest queue that we know of, with two processes: it
-deletes a job at the claim, so those in flight are lost when its consumer is killed. Both drain a full queue; what counts
-starts once a tenth of it is done, so start-up does not. ``PITCHEY_BENCH_JOBS`` sets its length (20,000), and
+Ours: claim, slot process, fenced settlement with attempt, event and ledger rows, on SQLite with ``synchronous=FULL``;
+a killed worker's jobs are run again. The peer is Huey on SQLite, the fastest queue that we know of, with two processes:
+it deletes a job at the claim, so those in flight are lost when its consumer is killed. Both drain a full queue; what
+counts starts once a tenth of it is done, so start-up does not. ``PITCHEY_BENCH_JOBS`` sets its length (20,000), and
 ``PITCHEY_BENCH_BACKLOG`` that of the longer line to claim from (100,000).
 """
 
