@@ -1,8 +1,8 @@
 """Call a function in a disposable process: for a parser that hostile input may crash, stall or blow up.
 
 The child gets no network (where the kernel allows a namespace), only the system calls of ordinary work (where it has
-seccomp), a clean environment and hard limits; arguments and answer are JSON. A generator's items arrive one by one while it works, so what came before a crash is not lost.
-Nothing of the child is left after the call.
+seccomp), a clean environment and hard limits; arguments and answer are JSON. A generator's items arrive one by one
+while it works, so what came before a crash is not lost. Nothing of the child is left after the call.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import tempfile
@@ -337,7 +338,7 @@ def _check(program: Program, policy: SandboxPolicy, files: Mapping[str, bytes]) 
     words = [*program.argv, *program.env, *program.env.values()]
     if not program.argv or any("\0" in word for word in words):
         raise InputError("a program needs a name, and no argument may hold a NUL")
-    if sum(len(word) * 6 for word in words) > MOST_BYTES - _SPARE_BYTES:
+    if len(json.dumps(words)) > MOST_BYTES - _SPARE_BYTES:
         raise InputError(
             "the arguments and variables of the program are too long together",
             remedy="pass what is long as a file, or on standard input",

@@ -295,6 +295,16 @@ def test_a_program_that_cannot_start_is_no_verdict_on_the_program(sandbox: Sandb
     assert sandbox.run(Program(("/usr/bin/env",)), SandboxPolicy()).verdict is Verdict.OK
 
 
+def test_arguments_are_long_and_not_all_text(run: Run) -> None:
+    report = run(
+        "import os, sys; print([os.fsencode(each)[:3] for each in sys.argv[1:]])",
+        "x" * 100_000,
+        "\udcff",
+        "ü",
+    )
+    assert report.stdout.data == b"[b'xxx', b'\\xff', b'\\xc3\\xbc']\n"
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../b", "a//b", "", ".", "nul\0"])
 def test_a_file_cannot_be_put_elsewhere(sandbox: Sandbox, name: str) -> None:
     with pytest.raises(InputError, match="cannot be the name"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pitchey_core.errors import InputError
@@ -26,6 +27,9 @@ def explode(kind: str) -> Any:
         case "spin":
             while True:
                 pass
+        case "filtered":
+            status = Path("/proc/self/status").read_text("ascii")
+            return dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)["Seccomp"]
         case "print":
             print("this must not mix with the answer")
             return {"pid": os.getpid(), "secret": os.environ.get("A_SECRET")}
