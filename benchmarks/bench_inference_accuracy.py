@@ -30,7 +30,7 @@ from pitchey_inference.analysis.pitch import PitchAnalyzer
 from pitchey_inference.analysis.results import PitchAnalysis
 from pitchey_inference.loaded import MODELS_IN_USE
 from pitchey_inference.runtime.encoder import Encoder
-from pitchey_inference.tasks.summary import SummaryParameters, centrality, choose
+from pitchey_inference.tasks.summary import SummaryParameters, centrality, choose, worth
 
 DATA: Final = Path(__file__).parents[1] / "tests" / "inference" / "data"
 SDIST: Final = os.environ.get("PITCHEY_VADER_SDIST")
@@ -162,7 +162,7 @@ def summary_rows(encoder: Encoder) -> list[tuple[str, str, Count, Count]]:
 
     def chosen(sentences: list[str]) -> list[int]:
         vectors = encoder.encode(sentences)
-        return choose(vectors, centrality(vectors), SUMMARY_SENTENCES, diversity)
+        return choose(vectors, worth(centrality(vectors), sentences), SUMMARY_SENTENCES, diversity)
 
     ours = found(chosen)
     return [
