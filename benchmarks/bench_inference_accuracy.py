@@ -152,6 +152,12 @@ def lexrank(sentences: Sequence[str], damping: float = 0.85, steps: int = 100) -
     return [int(each) for each in np.argsort(-np.round(ranks, 9), kind="stable")[:SUMMARY_SENTENCES]]
 
 
+def longest(sentences: Sequence[str]) -> list[int]:
+    """Those with most words; of equals the earlier one."""
+    order = sorted(range(len(sentences)), key=lambda number: -len(sentences[number].split()))
+    return order[:SUMMARY_SENTENCES]
+
+
 def summary_rows(encoder: Encoder) -> list[tuple[str, str, Count, Count]]:
     articles = read("articles.jsonl")
     diversity = SummaryParameters().diversity
@@ -168,6 +174,7 @@ def summary_rows(encoder: Encoder) -> list[tuple[str, str, Count, Count]]:
     return [
         ("key sentences", f"the first {SUMMARY_SENTENCES}", ours, found(lambda _: range(SUMMARY_SENTENCES))),
         ("key sentences", "LexRank", ours, found(lexrank)),
+        ("key sentences", f"the {SUMMARY_SENTENCES} longest", ours, found(longest)),
     ]
 
 

@@ -15,6 +15,7 @@ from pitchey_inference.bundles.opening import Access
 from pitchey_inference.catalog import KIND, Catalog
 from pitchey_inference.checks import ModelLimits
 from pitchey_inference.facts import InferenceFacts, ModelFacts, RuntimeFacts
+from pitchey_inference.faults import as_fault
 from pitchey_inference.loaded import MODELS_IN_USE, Ready
 from pitchey_inference.outputs import (
     Failure,
@@ -88,8 +89,8 @@ class InferenceProcessor(BatchProcessor[InferencePayload, InferenceFacts]):
         for number, (payload, job) in enumerate(zip(payloads, jobs, strict=True)):
             try:
                 work = _prepared(number, payload, job, opened, alone=len(jobs) == 1)
-            except PitcheyError as error:
-                found[number] = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's alone
+                found[number] = as_fault(error, job)
                 continue
             groups.setdefault(id(work.ready), []).append(work)
         # What comes with an installed package first: a stranger's model may take all the time there is.
@@ -155,6 +156,7 @@ def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: flo
         return (deadline is not None and time.monotonic() > deadline) or all(job.cancelled for job in jobs)
 
     requests = [request for work in group for request in work.requests]
+    answers: list[Answer]
     try:
         answers = _all_answers(group, requests, stop)
     except Cancelled:
@@ -166,6 +168,8 @@ def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: flo
             remedy="raise the processor's wall_limit",
         )
         answers = [error] * len(requests)
+    except Exception as defect:  # noqa: BLE001 - of this model; the jobs of the others go on
+        answers = [as_fault(defect, group[0].job)] * len(requests)
     at = 0
     for work in group:
         work.answers = answers[at : at + len(work.requests)]
@@ -231,8 +235,8 @@ def _concluded(work: _Work, runtime: RuntimeFacts) -> InferenceFacts | PitcheyEr
         work.job.check()
         if work.told:
             work.job.progress(1.0, "done")
-    except PitcheyError as error:
-        return error
+    except Exception as error:  # noqa: BLE001 - as above
+        return as_fault(error, work.job)
     if errors:
         return PartialFailure(
             f"{len(errors)} of {len(work.answers)} items failed; the first: {errors[0].message}",

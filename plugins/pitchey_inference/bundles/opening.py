@@ -10,7 +10,7 @@ from typing import Final
 from pitchey_core.errors import InputError
 from pitchey_core.storage import FetchPolicy, display, scheme_of, to_path, to_url
 from pitchey_inference.bundles.bundle import Bundle
-from pitchey_inference.bundles.layouts import hub_manifest, single_manifest
+from pitchey_inference.bundles.layouts import MAX_CONFIG_BYTES, hub_manifest, single_manifest
 from pitchey_inference.bundles.manifest import MANIFEST_NAME, FileEntry, parse_manifest
 from pitchey_inference.bundles.pulled import Pulled, pull_url
 from pitchey_inference.runtime.optimised import cache_folder
@@ -45,7 +45,7 @@ def open_bundle(reference: str, access: Access) -> Bundle:
         ExtraMissing: The driver of its URL is not installed.
         TransientError: The network failed.
     """
-    url = reference if scheme_of(reference) else to_url(Path(reference).expanduser(), Path.cwd())
+    url = reference if scheme_of(reference) else to_url(_expanded(reference), Path.cwd())
     path = to_path(url)
     if path is not None:
 
@@ -54,6 +54,13 @@ def open_bundle(reference: str, access: Access) -> Bundle:
 
         return _open_local(path, display(url), admit)
     return _open_pulled(url, pull(url, access, refresh=False))
+
+
+def _expanded(reference: str) -> Path:
+    try:
+        return Path(reference).expanduser()
+    except RuntimeError:
+        raise InputError(f"{reference}: there is no such user", remedy="write the whole path") from None
 
 
 def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
@@ -140,7 +147,8 @@ def open_folder(
         path = folder / file
         if admit is not None:
             admit(path)
-        return path.read_bytes() if path.is_file() else None
+        is_small = path.is_file() and path.stat().st_size <= MAX_CONFIG_BYTES
+        return path.read_bytes() if is_small else None
 
     found = hub_manifest(name or shown, read, files)
     if found is None:

@@ -30,7 +30,7 @@ class PitchParameters(TextParameters):
         temperature: Scales the distributions of genres and tones: above 1 flattens, below 1 sharpens.
     """
 
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
 
 
 class PitchOutput(PitchAnalysis, Output):

@@ -11,6 +11,7 @@ from pitchey_inference.outputs import InputReport
 from pitchey_inference.runtime.model import Model
 from pitchey_inference.sentences import Sentence, split_sentences
 from pitchey_inference.tasks.base import Request, Stop, TextItem
+from pitchey_inference.tasks.scores import no_numbers
 from pitchey_inference.tasks.texts import TextParameters, check_text
 
 __all__ = ["MAX_SENTENCES", "SplitText", "encode_sentences"]
@@ -45,6 +46,8 @@ def encode_sentences(
     Raises:
         Cancelled: ``stop()`` was true.
     """
+    import numpy as np
+
     answers: dict[int, SplitText | PitcheyError] = {}
     split: dict[int, list[Sentence]] = {}
     for number, request in enumerate(requests):
@@ -70,7 +73,11 @@ def encode_sentences(
             used_tokens=sum(len(row) for row in each),
             truncated=any(row.truncated for row in each),
         )
-        answers[number] = SplitText(text, split[number], vectors[at : at + len(each)], report)
+        mine = vectors[at : at + len(each)]
+        finite = bool(np.isfinite(mine).all())
+        answers[number] = (
+            SplitText(text, split[number], mine, report) if finite else no_numbers(model.manifest)
+        )
         at += len(each)
     return [answers[number] for number in range(len(requests))]
 
