@@ -12,7 +12,7 @@ from pitchey_core.storage import FetchPolicy, display, scheme_of, to_path, to_ur
 from pitchey_inference.bundles.bundle import Bundle
 from pitchey_inference.bundles.layouts import MAX_CONFIG_BYTES, hub_manifest, single_manifest
 from pitchey_inference.bundles.manifest import MANIFEST_NAME, FileEntry, parse_manifest
-from pitchey_inference.bundles.pulled import Pulled, pull_url
+from pitchey_inference.bundles.pulled import Pulled, alone, pull_url
 from pitchey_inference.runtime.optimised import cache_folder
 
 __all__ = ["Access", "open_bundle", "open_folder", "pull"]
@@ -71,6 +71,8 @@ def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
 
     Raises:
         InputError: There is no cache folder, or as for :func:`open_bundle`.
+        ConfigError: The cache folder cannot be written to.
+        OutOfSpace: Its disk is full.
     """
     cache = cache_folder()
     if cache is None:
@@ -83,11 +85,16 @@ def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
     found = None if refresh else Pulled.find(cache, url)
     if found is not None:
         return found
-    if is_hub:
-        from pitchey_inference.bundles.hub import pull_from_hub
+    with alone(cache, url, access.cancelled):
+        # Another process may have fetched it while this one waited.
+        found = None if refresh else Pulled.find(cache, url)
+        if found is not None:
+            return found
+        if is_hub:
+            from pitchey_inference.bundles.hub import pull_from_hub
 
-        return pull_from_hub(url, cache)
-    return pull_url(url, cache, access.policy, access.cancelled)
+            return pull_from_hub(url, cache)
+        return pull_url(url, cache, access.policy, access.cancelled)
 
 
 def _open_pulled(url: str, pulled: Pulled) -> Bundle:
