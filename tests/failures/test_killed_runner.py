@@ -180,7 +180,16 @@ def test_a_stopped_runner_loses_its_job_and_publishes_nothing_of_it(workplace: W
 
 _POINTS = [
     f"{when}:{what}"
-    for what in ("claim", "commit_manifests", "link", "replace", "settle")
+    for what in (
+        "register_worker",
+        "rescue",
+        "promote_due",
+        "claim",
+        "commit_manifests",
+        "link",
+        "replace",
+        "settle",
+    )
     for when in ("before", "after")
 ]
 

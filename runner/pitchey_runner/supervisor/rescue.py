@@ -47,8 +47,8 @@ def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:
-        store.remove_worker(worker_id)
         forget_occupancy(host.settings.data_dir, worker_id)
+        store.remove_worker(worker_id)
     return rescued
 
 

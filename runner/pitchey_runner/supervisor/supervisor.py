@@ -119,8 +119,8 @@ class Supervisor:
         Raises:
             StoreError: The store cannot be used.
         """
-        open_occupancy(self.host.settings.data_dir, self._me.id)
         await in_thread(self.store.register_worker, self._me)
+        open_occupancy(self.host.settings.data_dir, self._me.id)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
@@ -140,9 +140,9 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
                 await self._ends.release(list(self._held.values()))
+                forget_occupancy(self.host.settings.data_dir, self._me.id)
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
-                forget_occupancy(self.host.settings.data_dir, self._me.id)
 
     async def run_one(self, job: NewJob) -> JobRecord:
         """Enqueue one job as already claimed by this worker, see it through its retries, and return its record."""
