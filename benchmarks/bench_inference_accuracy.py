@@ -30,7 +30,7 @@ from pitchey_inference.analysis.pitch import PitchAnalyzer
 from pitchey_inference.analysis.results import PitchAnalysis
 from pitchey_inference.loaded import MODELS_IN_USE
 from pitchey_inference.runtime.encoder import Encoder
-from pitchey_inference.tasks.summary import SummaryParameters, centrality, choose
+from pitchey_inference.tasks.summary import SummaryParameters, centrality, choose, worth
 
 DATA: Final = Path(__file__).parents[1] / "tests" / "inference" / "data"
 SDIST: Final = os.environ.get("PITCHEY_VADER_SDIST")
@@ -152,6 +152,12 @@ def lexrank(sentences: Sequence[str], damping: float = 0.85, steps: int = 100) -
     return [int(each) for each in np.argsort(-np.round(ranks, 9), kind="stable")[:SUMMARY_SENTENCES]]
 
 
+def longest(sentences: Sequence[str]) -> list[int]:
+    """Those with most words; of equals the earlier one."""
+    order = sorted(range(len(sentences)), key=lambda number: -len(sentences[number].split()))
+    return order[:SUMMARY_SENTENCES]
+
+
 def summary_rows(encoder: Encoder) -> list[tuple[str, str, Count, Count]]:
     articles = read("articles.jsonl")
     diversity = SummaryParameters().diversity
@@ -162,12 +168,13 @@ def summary_rows(encoder: Encoder) -> list[tuple[str, str, Count, Count]]:
 
     def chosen(sentences: list[str]) -> list[int]:
         vectors = encoder.encode(sentences)
-        return choose(vectors, centrality(vectors), SUMMARY_SENTENCES, diversity)
+        return choose(vectors, worth(centrality(vectors), sentences), SUMMARY_SENTENCES, diversity)
 
     ours = found(chosen)
     return [
         ("key sentences", f"the first {SUMMARY_SENTENCES}", ours, found(lambda _: range(SUMMARY_SENTENCES))),
         ("key sentences", "LexRank", ours, found(lexrank)),
+        ("key sentences", f"the {SUMMARY_SENTENCES} longest", ours, found(longest)),
     ]
 
 

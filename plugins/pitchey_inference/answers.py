@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -97,10 +98,22 @@ def _with_files(output: Output, number: int, count: int, stem: str, job: JobCont
     if not isinstance(output, Tensors):
         return output
     values = {}
+    middle = f"-{number:05}" if count > 1 else ""
+    taken: set[str] = set()
     for name, value in output.outputs.items():
-        middle = f"-{number:05}" if count > 1 else ""
-        values[name] = _told(value, f"{stem}{middle}-{portable_stem(name)}.npy", job)
+        # Names of outputs may differ by what names of files cannot keep.
+        part = base = portable_stem(name)
+        for further in itertools.count(2):
+            if part.casefold() not in taken:
+                break
+            part = f"{base}-{further}"
+        taken.add(part.casefold())
+        values[name] = _told(value, f"{stem}{middle}-{part}.npy", job)
     return output.model_copy(update={"outputs": values})
+
+
+def _as_text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _told(value: TensorValue, name: str, job: JobContext) -> TensorValue:
@@ -108,9 +121,7 @@ def _told(value: TensorValue, name: str, job: JobContext) -> TensorValue:
 
     array: Any = value.data
     if array.dtype.kind in "OUS":
-        return value.model_copy(
-            update={"data": [str(each) for each in array.ravel()] if array.ndim else str(array)}
-        )
+        return value.model_copy(update={"data": np.frompyfunc(_as_text, 1, 1)(array).tolist()})
     finite = array.dtype.kind in "biu" or bool(np.isfinite(array).all())
     if array.size <= _INLINE_VALUES and finite:
         return value.model_copy(update={"data": array.tolist()})

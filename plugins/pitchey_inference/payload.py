@@ -53,7 +53,7 @@ class InferencePayload(Payload):
     )
     temperature: float | None = Field(
         None,
-        gt=0,
+        ge=0.001,
         le=1000,
         allow_inf_nan=False,
         description="Above 1 flattens the distribution, below 1 sharpens it",

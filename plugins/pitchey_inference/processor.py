@@ -15,6 +15,7 @@ from pitchey_inference.bundles.opening import Access
 from pitchey_inference.catalog import KIND, Catalog
 from pitchey_inference.checks import ModelLimits
 from pitchey_inference.facts import InferenceFacts, ModelFacts, RuntimeFacts
+from pitchey_inference.faults import as_fault
 from pitchey_inference.loaded import MODELS_IN_USE, Ready
 from pitchey_inference.outputs import (
     Failure,
@@ -37,6 +38,9 @@ __all__ = ["InferenceProcessor"]
 _CHUNK: Final = 1024
 """Requests of one call of a task: between two calls progress is reported."""
 
+_SETTINGS: Final = ("threads", "fetch_policy", "options")
+"""Of a job: what decides, beside its name, which model is meant and how it is loaded."""
+
 _WALL_SHARE: Final = 0.9
 """Of the wall limit of a batch's jobs, before one model among several is broken off."""
 
@@ -52,6 +56,7 @@ class _Work:
     requests: list[Request[Any]]
     listed: bool
     began: float
+    told: bool
     answers: list[Answer] = field(default_factory=list)
 
 
@@ -80,11 +85,12 @@ class InferenceProcessor(BatchProcessor[InferencePayload, InferenceFacts]):
         """The same for several jobs; those of one model are computed together, and fail apart."""
         found: list[InferenceFacts | PitcheyError | None] = [None] * len(jobs)
         groups: dict[int, list[_Work]] = {}
+        opened = _Opened()
         for number, (payload, job) in enumerate(zip(payloads, jobs, strict=True)):
             try:
-                work = _prepared(number, payload, job)
-            except PitcheyError as error:
-                found[number] = error
+                work = _prepared(number, payload, job, opened, alone=len(jobs) == 1)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's alone
+                found[number] = as_fault(error, job)
                 continue
             groups.setdefault(id(work.ready), []).append(work)
         # What comes with an installed package first: a stranger's model may take all the time there is.
@@ -96,16 +102,44 @@ class InferenceProcessor(BatchProcessor[InferencePayload, InferenceFacts]):
         return [each for each in found if each is not None]
 
 
-def _prepared(number: int, payload: InferencePayload, job: JobContext) -> _Work:
+class _Opened:
+    """The models of one call. What a name means, and whether its files have changed, is looked up once for all jobs
+    of a batch that ask for the same under the same settings."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[JobContext, Ready]]] = {}
+
+    def has_session(self, model: str) -> bool:
+        """Whether somebody has asked for it already, and found it loaded."""
+        return any(ready.model.sessions for _, ready in self._known.get(model, ()))
+
+    def get(self, model: str, job: JobContext, limits: ModelLimits) -> Ready:
+        same = self._known.setdefault(model, [])
+        for other, ready in same:
+            if all(getattr(job, name) == getattr(other, name) for name in _SETTINGS):
+                return ready
+        catalog = Catalog.of(job.catalog(KIND), job.options)
+        access = Access(job.fetch_policy, job.fetch, lambda: job.cancelled)
+        ready = MODELS_IN_USE.get(model, catalog, access, threads=job.threads, limits=limits)
+        same.append((job, ready))
+        return ready
+
+
+def _prepared(
+    number: int, payload: InferencePayload, job: JobContext, opened: _Opened, *, alone: bool
+) -> _Work:
     began = time.monotonic()
-    job.progress(0.0, f"opening model {payload.model}")
+    job.check()
     limits = ModelLimits.from_options(job.options)
-    catalog = Catalog.of(job.catalog(KIND), job.options)
-    access = Access(job.fetch_policy, job.fetch, lambda: job.cancelled)
-    ready = MODELS_IN_USE.get(payload.model, catalog, access, threads=job.threads, limits=limits)
+    # Of the others of a batch whose model is there already nobody would see more than their end.
+    told = alone or not opened.has_session(payload.model)
+    if told:
+        job.progress(0.0, f"opening model {payload.model}")
+    ready = opened.get(payload.model, job, limits)
     parameters = parse_parameters(ready.task.parameters, payload.all_parameters, ready.model.manifest.task)
     items, listed = read_items(payload, job, ready.task.accepts, limits.max_items)
-    return _Work(number, payload, job, ready, [Request(each, parameters) for each in items], listed, began)
+    requests = [Request(each, parameters) for each in items]
+    return _Work(number, payload, job, ready, requests, listed, began, told)
 
 
 def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: float) -> None:
@@ -122,6 +156,7 @@ def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: flo
         return (deadline is not None and time.monotonic() > deadline) or all(job.cancelled for job in jobs)
 
     requests = [request for work in group for request in work.requests]
+    answers: list[Answer]
     try:
         answers = _all_answers(group, requests, stop)
     except Cancelled:
@@ -133,6 +168,8 @@ def _answer_group(group: Sequence[_Work], jobs: Sequence[JobContext], began: flo
             remedy="raise the processor's wall_limit",
         )
         answers = [error] * len(requests)
+    except Exception as defect:  # noqa: BLE001 - of this model; the jobs of the others go on
+        answers = [as_fault(defect, group[0].job)] * len(requests)
     at = 0
     for work in group:
         work.answers = answers[at : at + len(work.requests)]
@@ -146,6 +183,7 @@ def _all_answers(group: Sequence[_Work], requests: Sequence[Request[Any]], stop:
         for work in group if len(requests) > _CHUNK else ():
             done = 0.95 * len(answers) / len(requests)
             # The others still want their answers.
+            work.told = True
             with contextlib.suppress(Cancelled):
                 work.job.progress(done, f"{len(answers)} of {len(requests)} items")
     return answers
@@ -194,9 +232,11 @@ def _concluded(work: _Work, runtime: RuntimeFacts) -> InferenceFacts | PitcheyEr
         return errors[0]
     try:
         facts = _facts(work, runtime, len(errors))
-        work.job.progress(1.0, "done")
-    except PitcheyError as error:
-        return error
+        work.job.check()
+        if work.told:
+            work.job.progress(1.0, "done")
+    except Exception as error:  # noqa: BLE001 - as above
+        return as_fault(error, work.job)
     if errors:
         return PartialFailure(
             f"{len(errors)} of {len(work.answers)} items failed; the first: {errors[0].message}",

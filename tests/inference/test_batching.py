@@ -64,6 +64,31 @@ def test_jobs_of_a_batch_get_what_they_would_get_alone(ask: Any) -> None:
     assert together[4].runtime.jobs == 1
 
 
+def test_a_name_means_what_each_job_has_in_its_settings(ask: Any, tmp_path: Path) -> None:
+    from pitchey_core.payload import parse_payload
+
+    payload = ask.payload("sentiment-v1", {"text": "a good film"})
+    parsed = parse_payload(ask.processor.payload_model, payload)
+    jobs = [ask.job(payload)]
+    ask.bench.options = {"models": {"sentiment-v1": str(hub_classifier(tmp_path / "tuned"))}}
+    jobs += [ask.job(payload), ask.job(payload)]
+    found = ask.processor.process_batch([parsed] * 3, jobs)
+    assert [each.model.name for each in found] == ["sentiment-v1", "tuned", "tuned"]
+    assert [each.runtime.jobs for each in found] == [1, 2, 2]
+
+
+def test_progress_of_a_job_in_a_batch_ends_where_it_began(ask: Any) -> None:
+    from pitchey_core.payload import parse_payload
+    from pitchey_core.testing import ProgressLog
+
+    payload = ask.payload("sentiment-v1", {"text": "a good film"})
+    parsed = parse_payload(ask.processor.payload_model, payload)
+    ask("sentiment-v1", {"text": "so that it is loaded"})
+    logs = [ProgressLog(), ProgressLog()]
+    ask.processor.process_batch([parsed] * 2, [ask.job(payload, report=log) for log in logs])
+    assert [log.fractions for log in logs] == [[0.0, 1.0], []]
+
+
 def test_one_bad_job_fails_alone(ask: Any) -> None:
     good = ask.payload("sentiment-v1", {"text": "wonderful"})
     found = ask.together(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from inference_models import endless_model, model_of, save, tensor
 from onnx import TensorProto, helper
@@ -15,6 +16,17 @@ from pitchey_cli import Cli
 import pitchey_core
 from pitchey_core.errors import LimitExceeded
 from pitchey_core.resources import MIB
+
+
+def hungry_model() -> onnx.ModelProto:
+    """Makes a tensor as large as its input says."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("Exp", ["zeros"], ["ones"]),
+        helper.make_node("ReduceSum", ["ones", "axis"], ["y"], keepdims=1),
+    ]
+    shape = tensor("shape", TensorProto.INT64, [2])
+    return model_of(nodes, [shape], [tensor("y", shape=("a", "b"))], {"axis": np.array([0, 1])})
 
 
 def run(model: Path, **fields: Any) -> Any:
@@ -40,32 +52,30 @@ def test_a_model_that_takes_all_memory_is_killed_and_says_memory(
     monkeypatch.chdir(tmp_path)
     small = f"[instance_types.small]\nvcpus = 1\nmemory_bytes = {300 * MIB}\n"
     (tmp_path / "pitchey.toml").write_text(f'{small}[processors.inference]\ninstance_type = "small"\n')
-    nodes = [
-        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
-        helper.make_node("Exp", ["zeros"], ["ones"]),
-        helper.make_node("ReduceSum", ["ones", "axis"], ["y"], keepdims=1),
-    ]
-    shape = tensor("shape", TensorProto.INT64, [2])
-    model = model_of(nodes, [shape], [tensor("y", shape=("a", "b"))], {"axis": np.array([0, 1])})
-    path = save(model, tmp_path / "hungry.onnx")
+    path = save(hungry_model(), tmp_path / "hungry.onnx")
     result = run(path, input_data={"tensors": {"shape": [200_000, 5_000]}})
     assert isinstance(result.error, LimitExceeded), result.error
     assert result.error.limit == "memory"
 
 
 @pytest.mark.slow
-def test_neighbours_of_a_killed_model_are_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", ["wall", "memory"])
+def test_neighbours_of_a_killed_model_are_done(tmp_path: Path, limit: str) -> None:
     """In one batch with it, and in the next."""
     cli = Cli(tmp_path)
-    (tmp_path / "pitchey.toml").write_text("[processors.inference]\nwall_limit = 10\n")
-    save(endless_model(), tmp_path / "endless.onnx")
+    (tmp_path / "pitchey.toml").write_text(
+        f"[instance_types.small]\nvcpus = 1\nmemory_bytes = {700 * MIB}\n"
+        '[processors.inference]\ninstance_type = "small"\nwall_limit = 10\n'
+    )
+    save(endless_model() if limit == "wall" else hungry_model(), tmp_path / "bad.onnx")
+    tensors: dict[str, Any] = {"x": [[1, 2, 3]]} if limit == "wall" else {"shape": [400_000, 5_000]}
     good = [
         {"type": "inference", "payload": {"model": "sentiment-v1", "text": f"a wonderful film {number}"}}
         for number in range(6)
     ]
     bad = {
         "type": "inference",
-        "payload": {"model": "./endless.onnx", "input_data": {"tensors": {"x": [[1, 2, 3]]}}},
+        "payload": {"model": "./bad.onnx", "input_data": {"tensors": tensors}},
     }
     # JSON is YAML.
     (tmp_path / "batch.yaml").write_text(json.dumps({"jobs": [good[0], bad, *good[1:]]}))
@@ -73,7 +83,7 @@ def test_neighbours_of_a_killed_model_are_done(tmp_path: Path) -> None:
     cli.close()
     errors = [line["error"] for line in ran.lines if line.get("error")]
     assert ran.code == 1, ran.err
-    assert [(each["class"], each["limit"]) for each in errors] == [("LimitExceeded", "wall")], ran.out
+    assert [(each["class"], each["limit"]) for each in errors] == [("LimitExceeded", limit)], ran.out
     assert sum(line.get("status") == "completed" for line in ran.lines) == 6, ran.out
 
 

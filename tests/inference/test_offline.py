@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ class Refused(socket.socket):
 socket.socket = Refused
 def no_names(*args, **options): raise AssertionError(f"looks up {args}")
 socket.getaddrinfo = no_names
+try:
+    socket.create_connection(("192.0.2.1", 80), 1)
+except AssertionError:
+    pass
+else:
+    raise SystemExit("the guard lets through what it shall see")
 from pitchey_inference.loaded import MODELS_IN_USE
 from pitchey_inference.parameters import parse_parameters
 from pitchey_inference.plugin import pitchey_catalog
@@ -61,6 +68,41 @@ def test_all_built_in_models_work_without_a_network(tmp_path: Path) -> None:
     assert set(names) >= {"minilm", "pitch-analyzer-v2", "sentiment-v1", "summarizer-v3", "zero-shot-v1"}
     # The runtime keeps an identifier there when it reports to its maker.
     assert left == "[]"
+
+
+def test_a_job_in_a_slot_needs_no_network(tmp_path: Path) -> None:
+    """By the command line, in a network namespace where not even loopback is up."""
+    unshare = ["unshare", "--user", "--map-root-user", "--net"]
+    program = Path(sys.executable).with_name("pitchey-run")
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no network namespace can be made here")
+    check = "import socket; socket.create_connection(('127.0.0.1', 9), 2)"
+    cut_off = subprocess.run([*unshare, sys.executable, "-c", check], capture_output=True, text=True)
+    assert "unreachable" in cut_off.stderr, "the namespace has a network"
+    done = subprocess.run(
+        [
+            *unshare,
+            str(program),
+            "inference",
+            "-m",
+            "pitch-analyzer-v2",
+            "--text",
+            "A diver finds a city.",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "PITCHEY_STORE": f"sqlite:///{tmp_path}/jobs.db",
+            "PITCHEY_DATA_DIR": str(tmp_path / "data"),
+            "PITCHEY_MODEL_CACHE": str(tmp_path / "cache"),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["facts"]["result"]["genre"]
 
 
 def test_the_runtime_is_only_imported_where_its_telemetry_is_off() -> None:

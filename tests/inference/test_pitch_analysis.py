@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pitchey_core.errors import InputError
+from pitchey_core.errors import InputError, LimitExceeded, PartialFailure
 from pitchey_inference.analysis.arc import arc_of
 from pitchey_inference.analysis.cues import ELEMENTS
 from pitchey_inference.analysis.judge import judge_of
@@ -80,10 +80,52 @@ def test_elements_of_held_out_pitches(analyzer: PitchAnalyzer) -> None:
     assert right / true == pytest.approx(0.80, abs=0.05)
 
 
-def test_a_job_gets_the_analysis(ask: Any) -> None:
+def test_a_job_gets_the_analysis(ask: Any, analyzer: PitchAnalyzer) -> None:
     facts = ask("pitch-analyzer-v2", {"text": PITCH}, parameters={"temperature": 0.7})
-    assert facts.result.analysis.temperature == 0.7
-    assert facts.result.analysis.genre in GENRES
+    result = facts.result
+    assert (result.task, result.temperature) == ("pitch-analysis", 0.7)
+    assert (result.input.characters, result.input.truncated) == (len(PITCH), False)
+    assert result.input.tokens == result.input.used_tokens > 50
+    # What the job says is what the library says.
+    assert PitchAnalysis.model_validate(result.model_dump(exclude={"task", "input"})) == analyzer.analyze(
+        PITCH, 0.7
+    )
+    assert type(facts).model_validate_json(facts.model_dump_json()) == facts
+
+
+def test_pitches_get_in_any_company_what_they_get_alone(ask: Any) -> None:
+    texts = [PITCH, "A baker loses her shop. It is a bleak comedy.", "Two people meet."]
+    alone = [ask("pitch-analyzer-v2", {"text": text}).result for text in texts]
+    together = ask.together([ask.payload("pitch-analyzer-v2", {"text": text}) for text in texts])
+    listed = ask("pitch-analyzer-v2", texts).results
+    assert together[0].runtime.jobs == 3
+    for one, other, third in zip(alone, [each.result for each in together], listed, strict=True):
+        for name in ("genre", "tone", "structure", "logline", "themes", "score", "input"):
+            assert getattr(one, name) == getattr(other, name) == getattr(third, name), name
+        feelings = [[point.feeling for point in each.arc.points] for each in (one, other, third)]
+        assert feelings[0] == pytest.approx(feelings[1], abs=1e-4)
+        assert feelings[0] == pytest.approx(feelings[2], abs=1e-4)
+
+
+def test_a_sentence_longer_than_the_encoder_reads_is_told_or_refused(ask: Any) -> None:
+    long = "A diver searches " + "and searches " * 300 + "for her brother."
+    facts = ask("pitch-analyzer-v2", {"text": long})
+    assert facts.result.input.truncated
+    assert facts.truncated == 1
+    assert "cut off" in facts.warnings[0]
+    with pytest.raises(LimitExceeded, match="1 sentences that are longer") as caught:
+        ask("pitch-analyzer-v2", {"text": long}, too_long="refuse")
+    assert caught.value.limit == "tokens"
+
+
+def test_one_bad_pitch_of_a_list_fails_alone(ask: Any) -> None:
+    with pytest.raises(PartialFailure) as caught:
+        ask("pitch-analyzer-v2", [PITCH, "?!", "Two people meet."])
+    assert [each["task"] for each in caught.value.facts["results"]] == [
+        "pitch-analysis",
+        "failed",
+        "pitch-analysis",
+    ]
 
 
 def test_evidence_points_into_the_text(analysis: PitchAnalysis) -> None:

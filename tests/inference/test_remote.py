@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 from inference_models import add_model, hub_classifier, save, sha256, write_manifest
 
-from pitchey_core.errors import ExtraMissing, InputError, TransientError
+from pitchey_core.errors import Cancelled, ConfigError, ExtraMissing, InputError, TransientError
 from pitchey_core.storage import FetchPolicy
 from pitchey_inference.bundles.hub import parse_hub_url
 from pitchey_inference.bundles.opening import Access, open_bundle, pull
+from pitchey_inference.bundles.pulled import alone, pulled_models
 
 ACCESS = Access(FetchPolicy(schemes=frozenset({"memory", "file", "https"})), lambda url: Path(url))
 
@@ -235,3 +240,119 @@ def test_without_the_extra_the_remedy_installs_it(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ExtraMissing) as caught:
         open_bundle("hf://org/name", ACCESS)
     assert caught.value.remedy == "pip install 'pitchey[hf]'"
+
+
+# -- the cache --------------------------------------------------------------------------------------------------
+
+PULL = """
+import sys
+from pathlib import Path
+from pitchey_core.storage import FetchPolicy
+from pitchey_inference.bundles.opening import Access, pull
+policy = FetchPolicy(schemes=frozenset({"http"}), allow_private_addresses=True)
+print(pull(sys.argv[1], Access(policy, Path), refresh=False).folder)
+"""
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Counts who asks, and answers after a while."""
+
+    content = b""
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/m.onnx"):
+            self.asked.append(self.path)
+            time.sleep(0.5)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content)))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        """Not to the terminal."""
+
+
+def test_processes_that_want_the_same_model_fetch_it_once(tmp_path: Path, own_cache: Path) -> None:
+    Slow.content, Slow.asked = save(add_model(), tmp_path / "m.onnx").read_bytes(), []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/m.onnx"
+        command = [sys.executable, "-c", PULL, url]
+        pulls = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        folders = {each.communicate(timeout=60)[0].strip() for each in pulls}
+        server.shutdown()
+    assert [each.returncode for each in pulls] == [0, 0, 0]
+    assert len(folders) == 1
+    assert sha256(Path(folders.pop()) / "m.onnx") == sha256(tmp_path / "m.onnx")
+    assert len(Slow.asked) == 1
+    assert not [each for each in (own_cache / "pulled").iterdir() if each.name.startswith(".")]
+
+
+def test_whoever_waits_for_a_download_can_be_cancelled(memory: Any, tmp_path: Path, own_cache: Path) -> None:
+    memory.pipe("/m.onnx", save(add_model(), tmp_path / "m.onnx").read_bytes())
+    access = Access(ACCESS.policy, ACCESS.fetch, lambda: True)
+    with alone(own_cache, "memory://m.onnx"), pytest.raises(Cancelled):
+        pull("memory://m.onnx", access, refresh=False)
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"url": 5, "files": {}}', '{"files": []}'])
+def test_a_damaged_record_is_none(memory: Any, tmp_path: Path, own_cache: Path, record: str) -> None:
+    memory.pipe("/m.onnx", save(add_model(), tmp_path / "m.onnx").read_bytes())
+    pulled = pull("memory://m.onnx", ACCESS, refresh=False)
+    (pulled.folder / "pulled.json").write_text(record)
+    assert pulled_models(own_cache) == []
+    assert pull("memory://m.onnx", ACCESS, refresh=False) == pulled
+    assert pulled_models(own_cache) == [pulled]
+
+
+def test_a_cache_that_is_no_folder_is_named_with_the_setting(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.pipe("/m.onnx", save(add_model(), tmp_path / "m.onnx").read_bytes())
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PITCHEY_MODEL_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match="file cannot be used: Not a directory") as caught:
+        pull("memory://m.onnx", ACCESS, refresh=False)
+    assert "PITCHEY_MODEL_CACHE" in str(caught.value.remedy)
+
+
+FULL = """
+import os, sys
+from pathlib import Path
+from pitchey_core.errors import OutOfSpace
+from pitchey_core.storage import FetchPolicy
+from pitchey_inference.bundles.opening import Access, pull
+from pitchey_inference.builtin import builtin_encoder
+import fsspec
+fsspec.filesystem("memory").pipe("/m.onnx", Path(sys.argv[1]).read_bytes() + bytes(4 * 1024**2))
+try:
+    pull("memory://m.onnx", Access(FetchPolicy(schemes=frozenset({"memory"})), Path), refresh=False)
+except OutOfSpace as error:
+    print("full", error.remedy)
+# No room for a copy of the graph: the model itself is there all the same.
+print(builtin_encoder().encode(["a film"]).shape)
+print(sorted(path.name for path in Path(os.environ["PITCHEY_MODEL_CACHE"]).rglob("*.tmp")))
+"""
+
+
+def test_a_full_disk_is_said_and_built_in_models_work(tmp_path: Path) -> None:
+    """On a file system of 1 MB, in a namespace of its own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    path = save(add_model(), tmp_path / "m.onnx")
+    mount = f'mount -t tmpfs -o size=1m none {folder} && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    done = subprocess.run(
+        [*command, sys.executable, "-c", FULL, str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PITCHEY_MODEL_CACHE": str(folder)},
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    full, shape, left = done.stdout.splitlines()
+    assert full.startswith("full free some space")
+    assert (shape, left) == ("(1, 384)", "[]")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rated_sentences import rated_sentences
 
 from pitchey_inference.analysis.judge import judge_of
 from pitchey_inference.builtin import MODELS
@@ -21,6 +21,7 @@ from pitchey_inference.models.sentiment_v1.features import (
     words_of,
 )
 from pitchey_inference.runtime.encoder import Encoder
+from pitchey_inference.training.corpus import read_corpus
 from pitchey_inference.training.heads import expected_calibration_error, fit_temperature
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,6 @@ FIGURES = json.loads((ROOT / "plugins/pitchey_inference/training/sentiment_v1.js
 RATED = [
     json.loads(line) for line in (ROOT / "tests/inference/data/rated.jsonl").read_text("utf-8").splitlines()
 ]
-SDIST = os.environ.get("PITCHEY_VADER_SDIST")
 
 
 def positive(texts: list[str]) -> list[float]:
@@ -132,16 +132,21 @@ def test_the_manifest_says_what_the_training_said() -> None:
     assert manifest.files["model"].sha256 == FIGURES["head_sha256"]
 
 
+def test_the_rated_sentences_come_with_their_checksum(tmp_path: Path) -> None:
+    other = tmp_path / "vaderSentiment-3.3.2.tar.gz"
+    other.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="has the checksum"):
+        read_corpus(other)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(SDIST is None, reason="PITCHEY_VADER_SDIST names no vaderSentiment-3.3.2.tar.gz")
 def test_the_script_makes_the_committed_head(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="pip install scikit-learn: it is needed for training only")
     onnx = pytest.importorskip("onnx")
     from pitchey_inference.training.train_sentiment import main
 
-    assert SDIST is not None
-    main([SDIST, "--out", str(tmp_path)])
+    main([str(rated_sentences(tmp_path)), "--out", str(tmp_path)])
     made, kept = (
         {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(file).graph.initializer}
         for file in (tmp_path / "head.onnx", MODELS / "sentiment_v1" / "head.onnx")
@@ -150,3 +155,6 @@ def test_the_script_makes_the_committed_head(tmp_path: Path) -> None:
     assert np.abs(made["table"].astype(int) - kept["table"].astype(int)).max() <= 1
     for name in ("embedding_weights", "intercept", "scale"):
         np.testing.assert_allclose(made[name], kept[name], rtol=1e-2, atol=1e-2)
+    figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    for name, found in figures["held_out"].items():
+        assert found["accuracy"] == pytest.approx(FIGURES["held_out"][name]["accuracy"], abs=0.003), name

@@ -51,11 +51,14 @@ class PitchAnalyzer:
     Args:
         encode: Texts to vectors of length one: :meth:`pitchey_inference.runtime.encoder.Encoder.encode`.
         judge: Of sentiment.
+
+    Attributes:
+        judge: That one.
     """
 
     def __init__(self, encode: Encode, judge: Judge) -> None:
         self._encode = encode
-        self._judge = judge
+        self.judge = judge
         self._genres = Ruler(GENRES, encode, nearest=3)
         self._tones = Ruler(TONES, encode, nearest=1)
         self._themes = Ruler(THEMES, encode, nearest=2)
@@ -79,10 +82,21 @@ class PitchAnalyzer:
         return self.analyze_sentences(text, sentences, vectors, temperature)
 
     def analyze_sentences(
-        self, text: str, sentences: Sequence[Sentence], vectors: Vectors, temperature: float = 1.0
+        self,
+        text: str,
+        sentences: Sequence[Sentence],
+        vectors: Vectors,
+        temperature: float = 1.0,
+        *,
+        positive: Sequence[float] | None = None,
     ) -> PitchAnalysis:
-        """The same for a text whose sentences (at least one) have been split and encoded already."""
-        texts = [sentence.text for sentence in sentences]
+        """The same for a text whose sentences (at least one) have been split and encoded already.
+
+        Args:
+            positive: What the judge says of them, where it has been asked.
+        """
+        if positive is None:
+            positive = self.judge([sentence.text for sentence in sentences], vectors)
         genres = self._genre_shares(text, vectors, temperature)
         tones = self._tone_shares(vectors, temperature)
         structure = check_structure(sentences)
@@ -94,7 +108,7 @@ class PitchAnalyzer:
             genres=genres,
             tone=tones[0].label,
             tones=tones,
-            arc=arc_of(self._judge(texts, vectors)),
+            arc=arc_of(positive),
             logline=logline,
             themes=self._theme_matches(sentences, vectors, structure),
             structure=structure,

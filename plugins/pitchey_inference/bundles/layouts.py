@@ -11,7 +11,7 @@ from typing import Any, Final
 from pitchey_core.errors import InputError
 from pitchey_inference.bundles.manifest import Manifest, manifest_of
 
-__all__ = ["HUB_FILES", "WEIGHTS", "hub_manifest", "name_of", "single_manifest"]
+__all__ = ["HUB_FILES", "MAX_CONFIG_BYTES", "WEIGHTS", "hub_manifest", "name_of", "single_manifest"]
 
 WEIGHTS: Final = (
     "onnx/model.onnx",
@@ -35,7 +35,7 @@ HUB_FILES: Final = (
 )
 """The other files of it that are read."""
 
-_MAX_CONFIG_BYTES: Final = 16 * 1024**2
+MAX_CONFIG_BYTES: Final = 16 * 1024**2
 _TASKS: Final = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
@@ -86,6 +86,18 @@ def hub_manifest(reference: str, read: Read, files: Sequence[str]) -> Manifest |
     def config(name: str) -> dict[str, Any]:
         return _json(read(name), name, reference) if name in files else {}
 
+    try:
+        return manifest_of(_hub_table(reference, weights, files, config), reference)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{reference}: its configuration is not what the hub's tools write: {error}",
+            remedy="write a model.toml (docs/inference.md)",
+        ) from None
+
+
+def _hub_table(
+    reference: str, weights: str, files: Sequence[str], config: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
     main = config("config.json")
     task = _task(main, files)
     table: dict[str, Any] = {
@@ -105,7 +117,7 @@ def hub_manifest(reference: str, read: Read, files: Sequence[str]) -> Manifest |
         table["image"] = _image(config("preprocessor_config.json"))
     if task in ("embeddings", "tensors"):
         table.pop("labels")
-    return manifest_of(table, reference)
+    return table
 
 
 def _file_table(weights: str, files: Sequence[str]) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def _file_table(weights: str, files: Sequence[str]) -> dict[str, Any]:
 
 
 def _json(data: bytes | None, name: str, reference: str) -> dict[str, Any]:
-    if data is None or len(data) > _MAX_CONFIG_BYTES:
+    if data is None or len(data) > MAX_CONFIG_BYTES:
         raise InputError(f"{reference}: {name} cannot be read")
     try:
         found = json.loads(data)

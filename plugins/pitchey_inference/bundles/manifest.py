@@ -101,6 +101,10 @@ class TextSettings(_Table):
     normalise: bool = True
 
 
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class ImageSettings(_Table):
     """How a picture becomes a tensor: resized, cropped, scaled by ``rescale``, less ``mean``, divided by ``std``.
 
@@ -117,9 +121,9 @@ class ImageSettings(_Table):
     resize: Literal["crop", "stretch"] = "crop"
     resize_to: int | None = Field(None, ge=1, le=8192)
     layout: Literal["NCHW", "NHWC"] = "NCHW"
-    rescale: float = 1 / 255
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    rescale: _Finite = 1 / 255
+    mean: tuple[_Finite, _Finite, _Finite] = (0.485, 0.456, 0.406)
+    std: tuple[_Positive, _Positive, _Positive] = (0.229, 0.224, 0.225)
 
 
 class OutputSettings(_Table):
@@ -174,7 +178,7 @@ class Manifest(_Table):
     card: str = ""
     files: dict[str, FileEntry] = Field(default_factory=dict)
     labels: list[str] = Field(default_factory=list, max_length=100_000)
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
     dynamic_batches: bool | None = None
     text: TextSettings = TextSettings()
     image: ImageSettings = ImageSettings()

@@ -10,9 +10,9 @@ from typing import Final
 from pitchey_core.errors import InputError
 from pitchey_core.storage import FetchPolicy, display, scheme_of, to_path, to_url
 from pitchey_inference.bundles.bundle import Bundle
-from pitchey_inference.bundles.layouts import hub_manifest, single_manifest
+from pitchey_inference.bundles.layouts import MAX_CONFIG_BYTES, hub_manifest, single_manifest
 from pitchey_inference.bundles.manifest import MANIFEST_NAME, FileEntry, parse_manifest
-from pitchey_inference.bundles.pulled import Pulled, pull_url
+from pitchey_inference.bundles.pulled import Pulled, alone, pull_url
 from pitchey_inference.runtime.optimised import cache_folder
 
 __all__ = ["Access", "open_bundle", "open_folder", "pull"]
@@ -45,7 +45,7 @@ def open_bundle(reference: str, access: Access) -> Bundle:
         ExtraMissing: The driver of its URL is not installed.
         TransientError: The network failed.
     """
-    url = reference if scheme_of(reference) else to_url(Path(reference).expanduser(), Path.cwd())
+    url = reference if scheme_of(reference) else to_url(_expanded(reference), Path.cwd())
     path = to_path(url)
     if path is not None:
 
@@ -56,6 +56,13 @@ def open_bundle(reference: str, access: Access) -> Bundle:
     return _open_pulled(url, pull(url, access, refresh=False))
 
 
+def _expanded(reference: str) -> Path:
+    try:
+        return Path(reference).expanduser()
+    except RuntimeError:
+        raise InputError(f"{reference}: there is no such user", remedy="write the whole path") from None
+
+
 def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
     """Fetch a remote bundle into the cache.
 
@@ -64,6 +71,8 @@ def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
 
     Raises:
         InputError: There is no cache folder, or as for :func:`open_bundle`.
+        ConfigError: The cache folder cannot be written to.
+        OutOfSpace: Its disk is full.
     """
     cache = cache_folder()
     if cache is None:
@@ -76,11 +85,16 @@ def pull(url: str, access: Access, *, refresh: bool) -> Pulled:
     found = None if refresh else Pulled.find(cache, url)
     if found is not None:
         return found
-    if is_hub:
-        from pitchey_inference.bundles.hub import pull_from_hub
+    with alone(cache, url, access.cancelled):
+        # Another process may have fetched it while this one waited.
+        found = None if refresh else Pulled.find(cache, url)
+        if found is not None:
+            return found
+        if is_hub:
+            from pitchey_inference.bundles.hub import pull_from_hub
 
-        return pull_from_hub(url, cache)
-    return pull_url(url, cache, access.policy, access.cancelled)
+            return pull_from_hub(url, cache)
+        return pull_url(url, cache, access.policy, access.cancelled)
 
 
 def _open_pulled(url: str, pulled: Pulled) -> Bundle:
@@ -140,7 +154,8 @@ def open_folder(
         path = folder / file
         if admit is not None:
             admit(path)
-        return path.read_bytes() if path.is_file() else None
+        is_small = path.is_file() and path.stat().st_size <= MAX_CONFIG_BYTES
+        return path.read_bytes() if is_small else None
 
     found = hub_manifest(name or shown, read, files)
     if found is None:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from pitchey_core.errors import InputError, PitcheyError
+from pydantic import BaseModel, ValidationError
+
+from pitchey_core.errors import Cancelled, ConfigError, InputError, OutOfSpace, PitcheyError
 from pitchey_core.storage import FetchPolicy, display, fetch, join
 from pitchey_inference.bundles.bundle import MAX_FILE_BYTES, sha256_of
 from pitchey_inference.bundles.layouts import HUB_FILES, WEIGHTS
 from pitchey_inference.bundles.manifest import MANIFEST_NAME, parse_manifest
 
-__all__ = ["RECORD_NAME", "Pulled", "pull_url", "pulled_models", "staged"]
+__all__ = ["RECORD_NAME", "Pulled", "alone", "pull_url", "pulled_models", "staged"]
 
 RECORD_NAME: Final = "pulled.json"
+_POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,24 @@ class Pulled:
     def find(cls, cache: Path, url: str) -> Pulled | None:
         """What was pulled from a URL before."""
         folder = folder_of(cache, url)
-        try:
-            record = json.loads((folder / RECORD_NAME).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return cls(url, folder, str(record.get("revision", "")), dict(record["files"]))
+        found = _record(folder / RECORD_NAME)
+        return None if found is None else cls(url, folder, found.revision, found.files)
+
+
+class _Record(BaseModel):
+    """What :data:`RECORD_NAME` holds."""
+
+    url: str
+    revision: str = ""
+    files: dict[str, str]
+
+
+def _record(path: Path) -> _Record | None:
+    """``None`` for one that is not there or damaged, so that the model is pulled anew."""
+    try:
+        return _Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def folder_of(cache: Path, url: str) -> Path:
@@ -58,11 +77,49 @@ def pulled_models(cache: Path) -> list[Pulled]:
     """All that was pulled."""
     found: list[Pulled] = []
     for record in sorted((cache / "pulled").glob(f"*/{RECORD_NAME}")):
-        url = str(json.loads(record.read_bytes()).get("url", ""))
-        pulled = Pulled.find(cache, url)
-        if pulled is not None:
-            found.append(pulled)
+        read = _record(record)
+        if read is not None and record.parent == folder_of(cache, read.url):
+            found.append(Pulled(read.url, record.parent, read.revision, read.files))
     return found
+
+
+@contextmanager
+def alone(cache: Path, url: str, cancelled: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Only one process at a time fetches the bundle of a URL; the others wait, and find it there.
+
+    Raises:
+        Cancelled: ``cancelled()`` was true.
+        ConfigError: The cache folder cannot be written to.
+        OutOfSpace: Its disk is full.
+    """
+    lock = cache / "locks" / folder_of(cache, url).name
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Stays: to remove it would let two in, one of them with the name that is gone.
+        with lock.open("wb") as file:
+            while not _locked(file):
+                if cancelled is not None and cancelled():
+                    raise Cancelled("the job was cancelled")
+                time.sleep(_POLL_SECONDS)
+            yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OutOfSpace(
+                f"the disk of the model cache is full: {cache}",
+                remedy="free some space, or name another folder: PITCHEY_MODEL_CACHE",
+            ) from error
+        raise ConfigError(
+            f"the model cache {cache} cannot be used: {error.strerror or error}",
+            remedy="name a folder that this user may write to: PITCHEY_MODEL_CACHE",
+        ) from error
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -20,6 +20,8 @@ _BUILT_IN_DOMAINS: Final = {
     "com.microsoft.nchwc", "com.microsoft.experimental", "com.ms.internal.nhwc", "org.pytorch.aten",
 }  # fmt: skip
 """Domains whose operators ONNX Runtime brings itself."""
+_READING: Final = {"com.microsoft::EPContext"}
+"""Operators whose attributes name files that some execution providers open."""
 
 
 class ModelLimits(BaseModel):
@@ -98,6 +100,12 @@ def check_model(data: bytes, shown: str, limits: ModelLimits) -> Survey:
         if figure > most:
             raise _too_much(shown, _WORDS[name], figure, name, most)
     _check_domains(found, shown)
+    reading = sorted(_READING & set(found.operators))
+    if reading:
+        raise InputError(
+            f"{shown} has operators that read further files: {', '.join(reading)}",
+            remedy="give the model that it was compiled from",
+        )
     for tensor in found.external:
         _check_location(tensor.location, tensor.tensor, shown)
     return found

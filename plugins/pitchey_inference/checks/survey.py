@@ -6,9 +6,10 @@ Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.prot
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import ChainMap, Counter
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from pitchey_inference.checks.wire import Damaged, fields, varints
 
@@ -24,6 +25,7 @@ ELEMENT_BYTES: Final = {
 """Bytes of an element by ``TensorProto.DataType``."""
 
 _EXTERNAL: Final = 1
+Shapes: TypeAlias = MutableMapping[str, list[int]]
 _RANGE_QUANTISED: Final = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 _SHAPED_BY_INPUT: Final = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": -1, "RandomUniform": -1}
 
@@ -45,7 +47,7 @@ class Survey:
         operators: How often each occurs; ``domain::name`` outside of the standard domain.
         domains: Of operators and imports; the standard one is ``""``.
         own_domains: Those of functions that the file itself defines.
-        loops: Number of Loop and Scan; ``branches``: of If.
+        loops: Number of Loop and Scan.
         depth: Of graphs within graphs; 1: there are none.
         largest_tensor, tensor_bytes: Declared bytes of stored tensors: of the largest, and of all.
         requested_bytes: Largest tensor that the graph makes out of a stored shape.
@@ -58,7 +60,6 @@ class Survey:
     domains: set[str] = field(default_factory=set)
     own_domains: set[str] = field(default_factory=set)
     loops: int = 0
-    branches: int = 0
     depth: int = 0
     largest_tensor: int = 0
     tensor_bytes: int = 0
@@ -110,14 +111,15 @@ class _Reader:
             elif number == 10:
                 domain = _text(value)
             elif number == 11:
-                self.attribute(_message(value), 1, {})
+                self.attribute(_message(value), 1, {}, {})
         self.found.own_domains.add(domain)
 
-    def graph(self, data: memoryview, depth: int) -> None:
+    def graph(self, data: memoryview, depth: int, outer: Shapes | None = None) -> None:
         if depth > MAX_DEPTH:
             raise Damaged(f"graphs are nested more than {MAX_DEPTH} deep")
         self.found.depth = max(self.found.depth, depth)
-        shapes: dict[str, list[int]] = {}
+        # A graph within a graph sees what is around it.
+        shapes: Shapes = ChainMap({}, outer or {})
         nodes: list[memoryview] = []
         for number, value in fields(data):
             if number == 1:
@@ -129,11 +131,11 @@ class _Reader:
         for node in nodes:
             self.node(node, depth, shapes)
 
-    def node(self, data: memoryview, depth: int, shapes: dict[str, list[int]]) -> None:
+    def node(self, data: memoryview, depth: int, shapes: Shapes) -> None:
         inputs: list[str] = []
         outputs: list[str] = []
         operator = domain = ""
-        constants: dict[str, list[int]] = {}
+        constants: Shapes = {}
         for number, value in fields(data):
             if number == 1:
                 inputs.append(_text(value))
@@ -144,13 +146,12 @@ class _Reader:
             elif number == 7:
                 domain = _text(value)
             elif number == 5:
-                self.attribute(_message(value), depth, constants)
+                self.attribute(_message(value), depth, constants, shapes)
         found = self.found
         found.nodes += 1
         found.operators[f"{domain}::{operator}" if domain not in ("", "ai.onnx") else operator] += 1
         found.domains.add(domain)
         found.loops += operator in ("Loop", "Scan")
-        found.branches += operator == "If"
         if operator == "Constant" and outputs:
             for each in constants.values():
                 shapes[outputs[0]] = each
@@ -164,7 +165,13 @@ class _Reader:
         size = 8 * math.prod(max(0, each) for each in shape) if shape else 0
         self.found.requested_bytes = max(self.found.requested_bytes, size)
 
-    def attribute(self, data: memoryview, depth: int, constants: dict[str, list[int]]) -> None:
+    def attribute(
+        self,
+        data: memoryview,
+        depth: int,
+        constants: Shapes,
+        outer: Shapes,
+    ) -> None:
         name = ""
         integers: list[int] = []
         for number, value in fields(data):
@@ -173,7 +180,7 @@ class _Reader:
             elif number in (5, 10):
                 self.tensor(_message(value), constants)
             elif number in (6, 11):
-                self.graph(_message(value), depth + 1)
+                self.graph(_message(value), depth + 1, outer)
             elif number in (22, 23):
                 self.sparse(_message(value))
             elif number == 8 and len(integers) <= 64:
@@ -190,13 +197,13 @@ class _Reader:
                 dims.extend(varints(value))
         self.declare(dims, 8.0)
 
-    def tensor(self, data: memoryview, shapes: dict[str, list[int]]) -> None:
+    def tensor(self, data: memoryview, shapes: Shapes) -> None:
         dims: list[int] = []
         kind = location = 0
         name = ""
         raw: memoryview | None = None
         integers: list[int] = []
-        where = ""
+        places: list[str] = []
         for number, value in fields(data):
             if number == 1:
                 dims.extend(varints(value))
@@ -210,15 +217,17 @@ class _Reader:
                 raw = _message(value)
             elif number == 13:
                 entry = {part: _text(each) for part, each in fields(_message(value))}
-                where = entry.get(2, "") if entry.get(1) == "location" else where
+                if entry.get(1) == "location":
+                    places.append(entry.get(2, ""))
             elif number == 14:
                 location = value if isinstance(value, int) else 0
         self.declare(dims, ELEMENT_BYTES.get(kind, 8.0))
-        if location == _EXTERNAL or where:
-            self.found.external.append(ExternalTensor(name, where))
+        if location == _EXTERNAL or places:
+            # All that it names: which of them the runtime takes is the runtime's to know.
+            self.found.external += [ExternalTensor(name, each) for each in places or [""]]
         elif kind == 7 and len(dims) <= 1 and (dims[0] if dims else 1) <= 64:
             # A short list of integers may be a shape.
-            content = raw.tobytes() if raw is not None else b""
+            content = raw[:512].tobytes() if raw is not None else b""
             given = [
                 int.from_bytes(content[at : at + 8], "little", signed=True)
                 for at in range(0, len(content), 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pitchey_core.errors import InputError
 from pitchey_core.storage import display
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "Model"]
 
+_DEEPEST: Final = 4
 Features = Callable[[Sequence[str]], dict[str, Any]]
 
 
@@ -98,13 +99,23 @@ class Model:
         """The model that the head stands on.
 
         Raises:
-            InputError: The manifest names none.
+            InputError: The manifest names none, or one that stands on this model.
         """
         if self.manifest.encoder is None:
             raise InputError(
                 f"model {self.manifest.name!r} has no encoder", remedy='add: encoder = { model = "minilm" }'
             )
-        return self._find(self.manifest.encoder.model)
+        found = self._find(self.manifest.encoder.model)
+        below, seen = found, {id(self)}
+        while below.manifest.encoder is not None:
+            if id(below) in seen or len(seen) > _DEEPEST:
+                raise InputError(
+                    f"model {self.manifest.name!r} stands on an encoder that stands on it",
+                    remedy="name a model that makes vectors itself: encoder.model in model.toml",
+                )
+            seen.add(id(below))
+            below = below.find(below.manifest.encoder.model)
+        return found
 
     @cached_property
     def encoder(self) -> Encoder:

@@ -75,12 +75,18 @@ class Tokens:
         if max_tokens <= self._added:
             raise InputError(f"{name!r} adds {self._added} tokens itself; max_tokens is {max_tokens}")
         self.max_tokens = max_tokens
+        self._name = name
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
 
     def encode(self, texts: Sequence[str]) -> list[Tokenized]:
         """The token ids of texts; what is longer than ``max_tokens`` loses its end."""
-        return [self._tokenized(each) for each in self._tokenizer.encode_batch(list(texts))]
+        try:
+            encodings = self._tokenizer.encode_batch(list(texts))
+        except Exception as error:
+            # As above: for example a word that is in no vocabulary, and no token for those.
+            raise InputError(f"the model failed: {self._name!r} cannot read the text: {error}") from error
+        return [self._tokenized(each) for each in encodings]
 
     def _tokenized(self, encoding: Any) -> Tokenized:
         cut = sum(len(rest.ids) - self._added for rest in encoding.overflowing)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pitchey_inference.outputs import Embedding
 from pitchey_inference.tasks.base import Answer, Request, Stop, Task, never
+from pitchey_inference.tasks.scores import no_numbers
 from pitchey_inference.tasks.texts import TextParameters, merge_answers, prepare_texts, report_of
 
 __all__ = ["EmbeddingParameters", "EmbeddingTask"]
@@ -32,6 +33,8 @@ class EmbeddingTask(Task[EmbeddingParameters]):
 
     def run(self, requests: Sequence[Request[EmbeddingParameters]], stop: Stop = never) -> list[Answer]:
         """See :meth:`~pitchey_inference.tasks.base.Task.run`."""
+        import numpy as np
+
         encoder = self.model.encoder
         prepared = prepare_texts(self.model, encoder.tokens, requests)
         vectors = encoder.encode_tokens(prepared.rows, stop=stop)
@@ -41,6 +44,8 @@ class EmbeddingTask(Task[EmbeddingParameters]):
                 vector=[round(value, 7) for value in vector.tolist()],
                 input=report_of(text, row),
             )
+            if np.isfinite(vector).all()
+            else no_numbers(self.model.manifest)
             for text, row, vector in zip(prepared.texts, prepared.rows, vectors, strict=True)
         ]
         return merge_answers(prepared, found)

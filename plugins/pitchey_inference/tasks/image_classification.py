@@ -53,7 +53,10 @@ class ImageClassificationTask(Task[ClassificationParameters]):
                     f"model {self.model.manifest.name!r} puts out {list(raw.shape)} for {len(pictures)} pictures"
                 )
             for number, values, size in zip(numbers, raw.reshape(len(pictures), -1), sizes, strict=True):
-                answers[number] = self._answer(values, requests[number].parameters, size)
+                try:
+                    answers[number] = self._answer(values, requests[number].parameters, size)
+                except InputError as error:
+                    answers[number] = error
         return [answer for answer in answers if answer is not None]
 
     def _input(self) -> str:
@@ -81,6 +84,14 @@ def _can_stack(shape: Sequence[int | str | None], most: int) -> int:
     return 1 if not shape or isinstance(shape[0], int) else most
 
 
+def _check_pixels(item: ImageItem, size: tuple[int, int]) -> None:
+    if size[0] * size[1] > item.max_pixels:
+        raise LimitExceeded(
+            f"{item.shown} has {size[0]}x{size[1]} pixels; at most {item.max_pixels} are read",
+            limit="pixels",
+        )
+
+
 def read_image(item: ImageItem, settings: ImageSettings) -> tuple[Any, tuple[int, int]]:
     """A picture as the model wants it (``float32``, channels red, green, blue), and its width and height.
 
@@ -94,17 +105,15 @@ def read_image(item: ImageItem, settings: ImageSettings) -> tuple[Any, tuple[int
     try:
         with Image.open(item.path) as opened:
             size = opened.size
-            if size[0] * size[1] > item.max_pixels:
-                raise LimitExceeded(
-                    f"{item.shown} has {size[0]}x{size[1]} pixels; at most {item.max_pixels} are read",
-                    limit="pixels",
-                )
+            _check_pixels(item, size)
             picture = ImageOps.exif_transpose(opened).convert("RGB")
     except UnidentifiedImageError:
         raise InputError(
             f"{item.shown} is not a picture that can be read", remedy="give PNG, JPEG or WebP"
         ) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except LimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders of damaged files raise anything
         raise InputError(f"{item.shown} is damaged: {error}") from None
     width, height = settings.size
     if settings.resize == "stretch":
@@ -112,6 +121,13 @@ def read_image(item: ImageItem, settings: ImageSettings) -> tuple[Any, tuple[int
     else:
         scale = max(settings.resize_to or 0, width, height) / min(picture.size)
         wider = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
+        if wider[0] * wider[1] > item.max_pixels:
+            raise LimitExceeded(
+                f"{item.shown} ({size[0]}x{size[1]}) would have {wider[0]}x{wider[1]} pixels where its shorter side "
+                f"has the model's; at most {item.max_pixels} are made",
+                limit="pixels",
+                remedy="crop it",
+            )
         picture = picture.resize(wider, Image.Resampling.BILINEAR)
         left, top = (picture.width - width) // 2, (picture.height - height) // 2
         picture = picture.crop((left, top, left + width, top + height))

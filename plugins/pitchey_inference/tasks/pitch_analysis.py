@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from pitchey_core.errors import Cancelled, PitcheyError
 from pitchey_inference.analysis.judge import judge_of
 from pitchey_inference.analysis.pitch import PitchAnalyzer
 from pitchey_inference.analysis.results import PitchAnalysis
 from pitchey_inference.outputs import Output
-from pitchey_inference.tasks.base import Answer, Request, Stop, Task, TextItem, never
-from pitchey_inference.tasks.texts import TextParameters, check_text
+from pitchey_inference.tasks.base import Answer, Request, Stop, Task, never
+from pitchey_inference.tasks.splitting import SplitText, encode_sentences
+from pitchey_inference.tasks.texts import TextParameters
 
 __all__ = ["PitchAnalysisTask", "PitchOutput", "PitchParameters"]
 
@@ -28,14 +30,15 @@ class PitchParameters(TextParameters):
         temperature: Scales the distributions of genres and tones: above 1 flattens, below 1 sharpens.
     """
 
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
 
 
-class PitchOutput(Output):
+class PitchOutput(PitchAnalysis, Output):
     """The analysis of one pitch."""
 
+    model_config = ConfigDict(extra="forbid", frozen=False)
+
     task: Literal["pitch-analysis"] = "pitch-analysis"
-    analysis: PitchAnalysis
 
 
 class PitchAnalysisTask(Task[PitchParameters]):
@@ -50,15 +53,31 @@ class PitchAnalysisTask(Task[PitchParameters]):
 
     def run(self, requests: Sequence[Request[PitchParameters]], stop: Stop = never) -> list[Answer]:
         """See :meth:`~pitchey_inference.tasks.base.Task.run`."""
+        found = encode_sentences(self.model, requests, stop)
+        split = [each for each in found if isinstance(each, SplitText)]
+        feelings = iter(self._feelings(split, stop) if split else ())
         answers: list[Answer] = []
-        for request in requests:
+        for each, request in zip(found, requests, strict=True):
+            if isinstance(each, PitcheyError):
+                answers.append(each)
+                continue
             if stop():
                 raise Cancelled("the analysis was stopped")
-            try:
-                text = check_text(request.item, self.model)
-                assert isinstance(request.item, TextItem)
-                found = self._analyzer.analyze(text, request.parameters.temperature)
-                answers.append(PitchOutput(analysis=found))
-            except PitcheyError as error:
-                answers.append(error)
+            analysis = self._analyzer.analyze_sentences(
+                each.text,
+                each.sentences,
+                each.vectors,
+                request.parameters.temperature,
+                positive=list(itertools.islice(feelings, len(each.sentences))),
+            )
+            answers.append(PitchOutput(**dict(analysis), input=each.report))
         return answers
+
+    def _feelings(self, split: Sequence[SplitText], stop: Stop) -> Sequence[float]:
+        """Those of the sentences of all texts, one after another."""
+        import numpy as np
+
+        texts = [sentence.text for each in split for sentence in each.sentences]
+        if stop():
+            raise Cancelled("the analysis was stopped")
+        return self._analyzer.judge(texts, np.concatenate([each.vectors for each in split]))

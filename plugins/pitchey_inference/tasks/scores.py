@@ -9,7 +9,12 @@ from pitchey_core.errors import InputError
 from pitchey_inference.bundles.manifest import Manifest
 from pitchey_inference.outputs import LabelScore
 
-__all__ = ["labels_of", "probabilities", "ranked"]
+__all__ = ["labels_of", "no_numbers", "probabilities", "ranked"]
+
+
+def no_numbers(manifest: Manifest) -> InputError:
+    """The error of an answer that is NaN or infinite."""
+    return InputError(f"model {manifest.name!r} puts out values that are no numbers (NaN or infinite)")
 
 
 def labels_of(manifest: Manifest, size: int) -> list[str]:
@@ -44,7 +49,7 @@ def probabilities(raw: Any, manifest: Manifest, temperature: float) -> Any:
 
     values = np.asarray(raw, np.float64)
     if not np.isfinite(values).all():
-        raise InputError(f"model {manifest.name!r} puts out values that are no numbers (NaN or infinite)")
+        raise no_numbers(manifest)
     scale = manifest.temperature * temperature
     if manifest.output.kind == "probabilities":
         values = np.clip(

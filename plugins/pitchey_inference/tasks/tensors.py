@@ -72,7 +72,14 @@ class TensorTask(Task[TensorParameters]):
         for name in parameters.outputs or ():
             if name not in known:
                 raise UnknownName(f"output of model {self.model.manifest.name!r}:", name, known)
-        return tuple(parameters.outputs or known)
+        wanted = tuple(parameters.outputs or known)
+        others = [str(known[name]) for name in wanted if "(" in known[name].dtype]
+        if others:
+            raise InputError(
+                f"model {self.model.manifest.name!r} puts out what is no tensor: {', '.join(others)}",
+                remedy='name the others: parameters = {"outputs": […]}',
+            )
+        return wanted
 
     def _groups(
         self, ready: Sequence[tuple[int, dict[str, Any], tuple[str, ...]]]
@@ -176,6 +183,11 @@ def as_array(value: Any, spec: TensorSpec) -> Any:
         dtype, shape, value = value.get("dtype"), value.get("shape"), value.get("data")
     if spec.dtype == "bfloat16" or "(" in spec.dtype:
         raise InputError(f"the model's input {spec} cannot be given from outside")
+    if dtype is not None and dtype not in _KNOWN_DTYPES:
+        raise InputError(
+            f"tensor {spec.name!r}: {str(dtype)[:80]!r} is no type of tensors",
+            remedy=f"one of: {', '.join(_KNOWN_DTYPES)}",
+        )
     try:
         array = (
             value if isinstance(value, np.ndarray) else np.array(value, dtype if dtype != "str" else object)
@@ -210,4 +222,8 @@ def _fitted(array: Any, spec: TensorSpec) -> Any:
         low, high = np.iinfo(want).min, np.iinfo(want).max
         if array.dtype.kind == "f" or (array.size and not (low <= array.min() and array.max() <= high)):
             raise mismatch
-    return array.astype(want)
+    with np.errstate(over="ignore"):
+        cast = array.astype(want)
+    if want.kind == "f" and not np.array_equal(np.isfinite(cast), np.isfinite(array)):
+        raise mismatch
+    return cast

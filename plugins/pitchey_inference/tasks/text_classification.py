@@ -28,7 +28,7 @@ class ClassificationParameters(TextParameters):
         top_k: Most labels in the answer.
     """
 
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
     top_k: int | None = Field(None, ge=1)
 
 
@@ -50,7 +50,11 @@ class TextClassificationTask(Task[ClassificationParameters]):
         for request, text, row, values in zip(
             prepared.requests, prepared.texts, prepared.rows, raw, strict=True
         ):
-            distribution = probabilities(values, model.manifest, request.parameters.temperature)
+            try:
+                distribution = probabilities(values, model.manifest, request.parameters.temperature)
+            except InputError as error:
+                found.append(error)
+                continue
             best = ranked(distribution, labels, request.parameters.top_k)
             found.append(
                 TextClassification(

@@ -54,6 +54,13 @@ def check_text(item: object, model: Model) -> str:
     most = model.manifest.text.max_characters
     if not item.text.strip():
         raise InputError(f"{item.shown} is empty", remedy="give a text with words in it")
+    try:
+        item.text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{item.shown} is not Unicode: half a character (a lone surrogate) at {error.start}",
+            remedy="write the whole character, or leave it out",
+        ) from None
     if len(item.text) > most:
         raise LimitExceeded(
             f"{item.shown} has {len(item.text)} characters; model {model.manifest.name!r} reads at most {most}",

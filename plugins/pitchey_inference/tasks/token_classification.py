@@ -34,7 +34,7 @@ class TokenParameters(TextParameters):
 
     labels: list[str] | None = Field(None, min_length=1)
     threshold: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
 
 
 class TokenClassificationTask(Task[TokenParameters]):
@@ -52,7 +52,11 @@ class TokenClassificationTask(Task[TokenParameters]):
             prepared.requests, prepared.texts, prepared.rows, scores, strict=True
         ):
             labels = labels_of(model.manifest, raw.shape[-1])
-            spread = probabilities(raw, model.manifest, request.parameters.temperature)
+            try:
+                spread = probabilities(raw, model.manifest, request.parameters.temperature)
+            except InputError as error:
+                found.append(error)
+                continue
             kept = [
                 entity
                 for entity in entities_of(text, row, spread, labels)

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from pitchey_inference.outputs import ZeroShot
 from pitchey_inference.tasks.base import Answer, Request, Stop, Task, never
-from pitchey_inference.tasks.scores import ranked
+from pitchey_inference.tasks.scores import no_numbers, ranked
 from pitchey_inference.tasks.texts import TextParameters, merge_answers, prepare_texts, report_of
 
 __all__ = ["ZeroShotParameters", "ZeroShotTask"]
@@ -32,7 +32,7 @@ class ZeroShotParameters(TextParameters):
 
     labels: list[str] = Field(min_length=1, max_length=1000)
     template: str = Field("This is about {}.", max_length=500)
-    temperature: float = Field(1.0, gt=0, le=1000, allow_inf_nan=False)
+    temperature: float = Field(1.0, ge=0.001, le=1000, allow_inf_nan=False)
     top_k: int | None = Field(None, ge=1)
 
     @field_validator("labels")
@@ -63,6 +63,8 @@ class ZeroShotTask(Task[ZeroShotParameters]):
 
     def run(self, requests: Sequence[Request[ZeroShotParameters]], stop: Stop = never) -> list[Answer]:
         """See :meth:`~pitchey_inference.tasks.base.Task.run`."""
+        import numpy as np
+
         encoder = self.model.encoder
         prepared = prepare_texts(self.model, encoder.tokens, requests)
         vectors = encoder.encode_tokens(prepared.rows, stop=stop)
@@ -71,6 +73,9 @@ class ZeroShotTask(Task[ZeroShotParameters]):
         for request, text, row, vector in zip(
             prepared.requests, prepared.texts, prepared.rows, vectors, strict=True
         ):
+            if not np.isfinite(vector).all():
+                found.append(no_numbers(self.model.manifest))
+                continue
             answer = self._answer(request.parameters, vector)
             found.append(answer.model_copy(update={"input": report_of(text, row)}))
         return merge_answers(prepared, found)

@@ -3,7 +3,7 @@
 ::
 
     pip install scikit-learn==1.9.1 onnx==1.23.2
-    pip download --no-deps --no-binary :all: vaderSentiment==3.3.2
+    pip download --no-deps --no-binary vaderSentiment vaderSentiment==3.3.2
     python -m pitchey_inference.training.train_sentiment vaderSentiment-3.3.2.tar.gz --out folder
 
 Both packages are needed for this only. On one machine the head comes out bit for bit; on another, embeddings differ in

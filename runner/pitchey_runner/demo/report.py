@@ -68,7 +68,7 @@ def _card(folder: Path, record: JobRecord) -> str:
         _table(facts.get("streams") or [], _STREAM_COLUMNS),
         _table(facts.get("pages") or [], _PAGE_COLUMNS),
         *(_preset(each) for each in facts.get("presets") or ()),
-        _analysis((facts.get("result") or {}).get("analysis")),
+        _analysis(facts.get("result")),
         _text(artifacts),
         *(f"<p class=note>{escape(str(warning))}</p>" for warning in facts.get("warnings") or ()),
         _files(folder, artifacts),
@@ -79,7 +79,7 @@ def _card(folder: Path, record: JobRecord) -> str:
 
 def _analysis(found: Mapping[str, Any] | None) -> str:
     """What the analysis of a pitch says, in short."""
-    if not found:
+    if not found or found.get("task") != "pitch-analysis":
         return ""
     genres = ", ".join(f"{each['label']} {each['share']:.0%}" for each in found["genres"][:3])
     missing = ", ".join(each["element"] for each in found["structure"] if not each["present"])
