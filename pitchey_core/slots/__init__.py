@@ -8,6 +8,7 @@
                 └─ ffmpeg, … started through pitchey_core.process
 """
 
+from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.slot import Executor, LocalExecutor, Outcome, Report, Slot, SlotReport, new_tag
 
-__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "new_tag"]
+__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotPolicy", "SlotReport", "new_tag"]

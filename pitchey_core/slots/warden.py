@@ -1,8 +1,8 @@
 """The parent of a slot's process: forks it, watches it, and leaves nothing of it alive.
 
-Run as ``python -I -m pitchey_core.slots.warden FD``. One warden per slot, because a subreaper adopts every orphan of
-its slot, whatever called ``setsid`` or forked twice: nobody has to guess whose it is. The same process is the slot's
-fork server (it has one thread and pure Python modules only), so a crashed slot is back in milliseconds.
+Run as ``python -I -m pitchey_core.slots.warden FD POLICY``. One warden per slot, because a subreaper adopts every
+orphan of its slot, whatever called ``setsid`` or forked twice: nobody has to guess whose it is. The same process is the
+fork server of the slot (one thread, pure Python modules only), so a crashed slot is back in milliseconds.
 
 Its descriptor is the lifeline: when the host's end closes, for whatever reason, the tree dies. The same happens when
 the lease runs out, which covers a host that is stopped rather than dead.
@@ -25,10 +25,12 @@ import time
 from collections import deque
 from typing import Any, Final, NoReturn
 
-from pitchey_core.errors import LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
+from pitchey_core.errors import LeaseLost, PitcheyError, SlotCrashed
 from pitchey_core.order import unpack_orders
 from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tree
 from pitchey_core.slots import worker
+from pitchey_core.slots.confinement import Confinement, memory_exceeded
+from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 from pitchey_core.slots.running import Child, Run
 
@@ -41,17 +43,17 @@ _MAX_BACKLOG: Final = 4 * 1024**2
 """Bytes for a host that does not read; past that, progress is dropped and results wait."""
 _FLUSH_SECONDS: Final = 0.002
 _FLUSH_BYTES: Final = 32 * 1024
-_RECYCLE_JOBS: Final = 1000
 _RECYCLE_SECONDS: Final = 60.0
 """A process lives at least that long: it takes a new one a tenth of a second to import what its jobs need."""
-_RECYCLE_BYTES: Final = 1024**3
 
 
 class Warden:
     """The event loop. Single-threaded, and it never blocks: a stopped host must not keep it from its duty."""
 
-    def __init__(self, host: socket.socket, tag: str) -> None:
+    def __init__(self, host: socket.socket, tag: str, policy: SlotPolicy) -> None:
         self.host = host
+        self.policy = policy
+        self.confinement = Confinement(use_group=policy.cgroups)
         self.tag = tag
         self.frames = FrameReader()
         self.outbox = bytearray()
@@ -78,7 +80,14 @@ class Warden:
     # -- the loop -----------------------------------------------------------------------------------------------
 
     def loop(self) -> NoReturn:
-        self.send({"kind": "ready", "version": PROTOCOL_VERSION, "pid": os.getpid()})
+        self.send(
+            {
+                "kind": "ready",
+                "version": PROTOCOL_VERSION,
+                "pid": os.getpid(),
+                "enforced_by": self.confinement.enforced_by,
+            }
+        )
         self.fork()
         while True:
             for key, events in self.selector.select(self.timeout()):
@@ -112,19 +121,13 @@ class Warden:
         if (error := run.overdue(now)) is not None:
             self.kill(error)
             return
-        meter = run.measure(now)
+        meter = None if self.confinement.frozen else run.measure(now, self.confinement.group)
         if meter is None:
             return
         if meter.sample(now):
-            limit = min((o.limits.memory_bytes for o in run.orders if o.limits.memory_bytes), default=None)
-            if limit is not None and meter.exceeds(limit):
-                self.kill(
-                    LimitExceeded(
-                        f"the job used more than its {limit // 1024**2} MiB of memory",
-                        limit="memory",
-                        remedy="give it a larger instance type",
-                    )
-                )
+            limit = run.memory_limit
+            if self.confinement.program_killed() or (limit is not None and meter.exceeds(limit)):
+                self.kill(memory_exceeded(limit))
                 return
         if now - run.stats_at >= _STATS_SECONDS:
             run.stats_at = now
@@ -184,10 +187,18 @@ class Warden:
             case "cancel":
                 for run in (self.running, *self.next_runs):
                     if run is not None and frame["key"] in run.waiting:
+                        self.thaw()
                         run.cancel(frame["grace_seconds"])
                         self.pass_on(frame)
             case "lease":
                 self.lease_until = frame["until"]
+            case "freeze":
+                self.freeze()
+            case "thaw":
+                self.thaw()
+            case "warm" if self.running is None and self.child is not None:
+                with contextlib.suppress(OSError):
+                    self.child.channel.send(encode(frame))
             case _:
                 pass
 
@@ -203,6 +214,17 @@ class Warden:
         if self.child is not None:
             with contextlib.suppress(OSError):
                 self.child.channel.send(encode({"kind": "go"}))
+
+    def freeze(self) -> None:
+        if self.running is not None and not self.confinement.frozen:
+            self.confinement.freeze()
+            self.running.freeze()
+
+    def thaw(self) -> None:
+        if self.confinement.frozen:
+            self.confinement.thaw()
+            if self.running is not None:
+                self.running.thaw()
 
     # -- the child ----------------------------------------------------------------------------------------------
 
@@ -233,6 +255,7 @@ class Warden:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+        self.confinement.enter()
         self.selector.close()
         for end in (self.host, self.wakeup, self._wakeup_end):
             end.close()
@@ -262,6 +285,7 @@ class Warden:
     def begin_next(self) -> None:
         self.running = self.next_runs.popleft() if self.next_runs else None
         if self.running is not None:
+            self.confinement.limit(self.running.memory_limit, self.running.orders[0].limits.vcpus)
             self.running.begin()
 
     def read_child(self) -> None:
@@ -287,6 +311,10 @@ class Warden:
         if frame["kind"] != "done":
             self.put(frame, droppable=True)
             return
+        if (run.meter is not None or frame["error"]) and self.confinement.program_killed():
+            # What the job makes of that is no result.
+            self.kill(memory_exceeded(run.memory_limit))
+            return
         run.waiting.discard(frame["key"])
         alone = frame.pop("alone")
         if run.waiting:
@@ -294,7 +322,7 @@ class Warden:
             return
         self.pump_log()
         if run.meter is not None and run.meter.peak_bytes > frame["usage"]["peak_memory_bytes"]:
-            frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method="sampled-pss")
+            frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method=run.meter.method)
         self.running = None
         if not alone:
             self.clear_leftovers()
@@ -323,9 +351,11 @@ class Warden:
         child = self.child
         if child is None:
             return
-        old = child.jobs >= _RECYCLE_JOBS and time.monotonic() - child.forked_at >= _RECYCLE_SECONDS
+        old = (
+            child.jobs >= self.policy.recycle_jobs and time.monotonic() - child.forked_at >= _RECYCLE_SECONDS
+        )
         entry = read_process(child.pid)
-        if old or (entry is not None and entry.rss_bytes > _RECYCLE_BYTES):
+        if old or (entry is not None and entry.rss_bytes > self.policy.recycle_bytes):
             self.drop_child()
             self.fork()
 
@@ -380,6 +410,15 @@ class Warden:
             if child.status is not None:
                 break
             time.sleep(0.005)
+        killed = child.status is not None and os.WIFSIGNALED(child.status)
+        if (
+            killed
+            and os.WTERMSIG(child.status or 0) == signal.SIGKILL
+            and self.confinement.ran_out_of_memory()
+        ):
+            limit = self.running.memory_limit if self.running is not None else None
+            self.kill(memory_exceeded(limit))
+            return
         self.kill(
             SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more")
         )
@@ -405,6 +444,7 @@ class Warden:
         self.fork()
 
     def drop_child(self) -> None:
+        self.confinement.thaw()
         child, left = self.child, kill_tree(os.getpid(), tag=self.tag)
         self.collect()
         if child is not None:
@@ -420,7 +460,9 @@ class Warden:
 
     def die(self) -> NoReturn:
         """The end of the slot: nothing of it may be left."""
+        self.confinement.thaw()
         kill_tree(os.getpid(), tag=self.tag)
+        self.confinement.remove()
         os._exit(0)
 
 
@@ -442,12 +484,12 @@ def _prctl(option: int, value: int) -> None:
 
 
 def main() -> NoReturn:
-    """Entry point; the argument is the number of the inherited descriptor."""
+    """Entry point; the arguments are the number of the inherited descriptor and the policy."""
     host = socket.socket(fileno=int(sys.argv[1]))
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     # Copied pages stay shared with the child as long as the collector does not touch them.
     gc.freeze()
-    Warden(host, os.environ[TAG_VARIABLE]).loop()
+    Warden(host, os.environ[TAG_VARIABLE], SlotPolicy.from_argument(sys.argv[2])).loop()
 
 
 if __name__ == "__main__":
