@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from pitchey_core.process.tree import pid_namespace, process_start_ticks, read_process
 
-__all__ = ["Place", "delegate", "owned_name", "owner_is_dead", "places", "write"]
+__all__ = ["Place", "delegate", "own_groups", "owned_name", "owner_is_dead", "places", "write"]
 
 _PREFIX: Final = "pitchey"
 _OWNED: Final = re.compile(rf"{_PREFIX}-[a-z]+-(\d+)-(\d+)-(\d+)$")
@@ -50,12 +50,9 @@ def owner_is_dead(name: str) -> bool:
 
 def places() -> list[Place]:
     """Where this process can make groups: each controller once, version 1 first; none inside of a group of ours."""
-    own: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        own[controllers] = path
-        if any(_OWNED.match(part) for part in path.split("/")):
-            return []
+    own = _own_paths()
+    if any(_OWNED.match(part) for path in own.values() for part in path.split("/")):
+        return []
     found = [*_version_1(own), *_version_2(own)]
     unique: list[Place] = []
     taken: set[str] = set()
@@ -65,6 +62,27 @@ def places() -> list[Place]:
             unique.append(place._replace(controllers=fresh))
             taken |= fresh
     return unique
+
+
+def own_groups() -> Iterator[tuple[frozenset[str], list[Path]]]:
+    """Folders of the group of this process and of those above it, in each hierarchy; no controllers: version 2."""
+    own = _own_paths()
+    for kind, root, mounted, options in _mounts():
+        for controllers, path in own.items():
+            names = frozenset(controllers.split(",")) if controllers else frozenset()
+            if (kind == "cgroup2") == (not names) and names <= set(options.split(",")):
+                folder = _inside(mounted, root, path)
+                above = [each for each in folder.parents if each == mounted or mounted in each.parents]
+                yield names, [folder, *above]
+
+
+def _own_paths() -> dict[str, str]:
+    """Path of the group of this process by the controllers of its hierarchy; version 2 has none here."""
+    own = {}
+    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        own[controllers] = path
+    return own
 
 
 def _version_1(own: dict[str, str]) -> Iterator[Place]:
