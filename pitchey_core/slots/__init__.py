@@ -8,7 +8,20 @@
                 └─ ffmpeg, … started through pitchey_core.process
 """
 
+from pitchey_core.slots.occupancy import forget_occupancy, occupants, open_occupancy
 from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.slot import Executor, LocalExecutor, Outcome, Report, Slot, SlotReport, new_tag
 
-__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotPolicy", "SlotReport", "new_tag"]
+__all__ = [
+    "Executor",
+    "LocalExecutor",
+    "Outcome",
+    "Report",
+    "Slot",
+    "SlotPolicy",
+    "SlotReport",
+    "forget_occupancy",
+    "new_tag",
+    "occupants",
+    "open_occupancy",
+]

@@ -30,6 +30,7 @@ from pitchey_core.order import unpack_orders
 from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tree
 from pitchey_core.slots import worker
 from pitchey_core.slots.confinement import Confinement, memory_exceeded
+from pitchey_core.slots.occupancy import Occupancy
 from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 from pitchey_core.slots.running import Child, Run
@@ -64,6 +65,7 @@ class Warden:
         self.running: Run | None = None
         self.next_runs: deque[Run] = deque()
         self.logging: deque[Run] = deque()
+        self.occupancy: Occupancy | None = None
         self.wakeup, wakeup_end = socket.socketpair()
         for end in (self.wakeup, wakeup_end, host):
             end.setblocking(False)
@@ -284,9 +286,13 @@ class Warden:
 
     def begin_next(self) -> None:
         self.running = self.next_runs.popleft() if self.next_runs else None
-        if self.running is not None:
-            self.confinement.limit(self.running.memory_limit, self.running.orders[0].limits.vcpus)
-            self.running.begin()
+        if self.running is None:
+            return
+        self.confinement.limit(self.running.memory_limit, self.running.orders[0].limits.vcpus)
+        self.running.begin()
+        if self.occupancy is None:
+            self.occupancy = Occupancy(self.running.orders[0].base_dir, self.tag)
+        self.occupancy.note(order.key for order in self.running.orders)
 
     def read_child(self) -> None:
         child = self.child

@@ -28,7 +28,7 @@ from pitchey_core.errors import (
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
-from pitchey_core.slots import Executor, Outcome, Report, Slot
+from pitchey_core.slots import Executor, Outcome, Report, Slot, forget_occupancy, open_occupancy
 from pitchey_runner.store.interface import (
     JobFilter,
     JobRecord,
@@ -46,7 +46,7 @@ from pitchey_runner.supervisor.orders import Orders
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
-from pitchey_runner.supervisor.rescue import memory_on, rescue
+from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.supervisor.settling import Settler
 from pitchey_runner.supervisor.threads import in_thread, patiently
 
@@ -120,6 +120,7 @@ class Supervisor:
             StoreError: The store cannot be used.
         """
         await in_thread(self.store.register_worker, self._me)
+        open_occupancy(self.host.settings.data_dir, self._me.id)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
@@ -139,6 +140,7 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
                 await self._ends.release(list(self._held.values()))
+                forget_occupancy(self.host.settings.data_dir, self._me.id)
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
 
@@ -393,7 +395,7 @@ class Supervisor:
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
         try:
-            rescued = await in_thread(rescue, self.store, self._me, partial(memory_on, self.host))
+            rescued = await in_thread(rescue, self.store, self._me, self.host)
         except PitcheyError as error:
             _log.warning("rescue failed: %s", error)
             return
