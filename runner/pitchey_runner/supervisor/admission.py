@@ -57,12 +57,16 @@ class Admission:
         spare: What the host could give now beyond what it gives already, in bytes; asked before a further lane starts
             beside others, for the host may have other users. ``None``: the capacity is ours alone.
         clock: Seconds.
+
+    Attributes:
+        idle_bytes: What slots hold that wait for work. They can be closed, so a job that is alone does not mind them.
     """
 
     capacity: Capacity
     backfill_wait: float = 5.0
     spare: Callable[[], int] | None = None
     clock: Callable[[], float] = time.monotonic
+    idle_bytes: int = 0
     _running: list[Reservation] = field(default_factory=list)
     _waiting: dict[object, _Waiting] = field(default_factory=dict)
     _started: int = 0
@@ -90,6 +94,7 @@ class Admission:
     def _beside(self, demand: Capacity, running: list[Reservation]) -> bool:
         vcpus = sum(each.vcpus for each in running) + demand.vcpus
         memory = sum(each.demand.memory_bytes for each in running) + demand.memory_bytes
+        memory += self.idle_bytes if running else 0
         gpus = sum(each.demand.gpus for each in running) + demand.gpus
         here = self.capacity
         return vcpus <= here.vcpus + _EPSILON and memory <= here.memory_bytes and gpus <= here.gpus
