@@ -60,6 +60,10 @@ class Confinement:
         that cannot be told from the death of a stranger's program."""
         return self.group is not None and self.ran_out_of_memory()
 
+    def peak_bytes(self) -> int:
+        """The most that the group ever had; 0 without one."""
+        return 0 if self.group is None else self.group.peak_bytes()
+
     def _kills(self) -> int:
         if self.group is not None:
             return self.group.oom_kills()

@@ -125,11 +125,17 @@ class Run:
         limits = [order.limits.wall_seconds or 0.0 for order in self.orders]
         return max(limits) if all(limits) else 0.0
 
-    def usage(self) -> Usage:
-        """Of a run whose process is gone."""
+    def usage(self, peak_bytes: int = 0) -> Usage:
+        """Of a run whose process is gone.
+
+        Args:
+            peak_bytes: What its group had at most, by the count of the kernel.
+        """
         sampled = self.meter.usage() if self.meter is not None else Usage()
         before = self.meter.cpu_before_us if self.meter is not None else self._reaped_before
         reaped = max(0, _children_cpu_us() - before)
+        if peak_bytes > sampled.peak_memory_bytes:
+            sampled = sampled.with_(peak_memory_bytes=peak_bytes, memory_method="cgroup")
         return sampled.with_(
             wall_us=int((time.monotonic() - self.started) * 1e6), cpu_us=max(sampled.cpu_us, reaped)
         )
