@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pitchey_core.capacity import Capacity, host_capacity, host_vcpus
 from pitchey_core.errors import ConfigError, PartialFailure, PitcheyError
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults, load_target
 from pitchey_core.order import JobOrder
@@ -18,7 +18,7 @@ from pitchey_core.pricing import PriceBook, Usage
 from pitchey_core.processor import Result
 from pitchey_core.registry import Registry
 from pitchey_core.resources import INSTANCE_TYPES, InstanceType, Limits, instance_type
-from pitchey_core.slots import Executor, LocalExecutor, Outcome
+from pitchey_core.slots import Executor, LocalExecutor, Outcome, SlotPolicy
 from pitchey_core.storage import Manifest, publish, to_url
 
 if TYPE_CHECKING:
@@ -53,12 +53,23 @@ class Host:
         """
         name = self.settings.executor
         if name == "local":
-            return LocalExecutor()
+            return LocalExecutor(policy=self.slot_policy)
         if name not in self.registry.executors:
             known = ", ".join(["local", *self.registry.executors])
             raise ConfigError(f"executor: {name!r} is not installed", remedy=f"known: {known}")
         executor: Executor = load_target(self.registry.executors[name].spec.target)()
         return executor
+
+    @property
+    def slot_policy(self) -> SlotPolicy:
+        """How slots are kept here."""
+        slots = self.settings.slots
+        return SlotPolicy(self.settings.host.cgroups, slots.recycle_jobs, int(slots.recycle_bytes))
+
+    @property
+    def capacity(self) -> Capacity:
+        """What jobs may use of this host."""
+        return host_capacity(self.settings.host)
 
     # -- before a job -------------------------------------------------------------------------------------------
 
@@ -82,6 +93,7 @@ class Host:
             name,
             configured.vcpus or (base.vcpus if base else 1.0),
             configured.memory_bytes or (base.memory_bytes if base else 2 * 1024**3),
+            configured.gpus,
         )
 
     def spec(self, name: str) -> ProcessorSpec:
@@ -91,13 +103,14 @@ class Host:
         return replace(spec, **_specified(given)) if given else spec
 
     def limits(self, spec: ProcessorSpec, *, memory_factor: float = 1.0) -> Limits:
-        """What a job of that processor may use here. More vCPUs than the host has are clamped to what it has."""
+        """What a job of that processor may use here. More vCPUs than the host has are clamped to what it has, and so
+        is what a job gets of memory beyond its instance type."""
         instance = self.instance(spec.resources)
-        return Limits(
-            wall_seconds=spec.wall_limit,
-            memory_bytes=int(instance.memory_bytes * memory_factor),
-            vcpus=min(instance.vcpus, float(len(os.sched_getaffinity(0)))),
-        )
+        memory = instance.memory_bytes
+        if memory_factor > 1:
+            memory = max(memory, min(int(memory * memory_factor), self.capacity.memory_bytes))
+        vcpus = min(instance.vcpus, self.settings.host.vcpus or host_vcpus())
+        return Limits(wall_seconds=spec.wall_limit, memory_bytes=memory, vcpus=vcpus)
 
     def normalise(self, name: str, payload: Mapping[str, Any], *, base: Path | None = None) -> dict[str, Any]:
         """A payload as it is stored: validated, and its paths (relative to ``base``) made absolute URLs.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults
 from pitchey_core.resources import Limits
 
-__all__ = ["JobOrder", "pack_orders", "unpack_orders"]
+__all__ = ["JobOrder", "pack_orders", "spec_from_record", "unpack_orders"]
 
 _OWN: Final = ("job_id", "claim_seq", "attempt", "payload", "output", "overwrite")
 _SHARED: Final = ("spec", "limits", "base_dir", "plugin_version", "tools", "fetch_policy", "options")
@@ -99,13 +99,17 @@ def _shared_record(order: JobOrder) -> dict[str, Any]:
 
 
 def _shared_fields(record: dict[str, Any]) -> dict[str, Any]:
-    spec = dict(record["spec"])
-    spec["queue"] = QueueDefaults(**spec["queue"])
-    spec["aliases"] = tuple(spec["aliases"])
-    spec["tools"] = tuple(spec["tools"])
     return {
         **record,
-        "spec": ProcessorSpec(**spec),
+        "spec": spec_from_record(record["spec"]),
         "limits": Limits.from_record(record["limits"]),
         "base_dir": Path(record["base_dir"]),
     }
+
+
+def spec_from_record(record: dict[str, Any]) -> ProcessorSpec:
+    """The inverse of :func:`dataclasses.asdict` after a way through JSON."""
+    changed = {"queue": QueueDefaults(**record["queue"])}
+    return ProcessorSpec(
+        **{**record, **changed, "aliases": tuple(record["aliases"]), "tools": tuple(record["tools"])}
+    )

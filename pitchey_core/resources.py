@@ -20,11 +20,13 @@ class InstanceType:
     Attributes:
         vcpus: Logical CPUs; fractions are allowed.
         memory_bytes: Memory of the job's whole process tree, in bytes.
+        gpus: Accelerators, each for one job at a time.
     """
 
     name: str
     vcpus: float
     memory_bytes: int
+    gpus: int = 0
 
 
 INSTANCE_TYPES = {

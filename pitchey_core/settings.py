@@ -17,42 +17,44 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import json
 import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import platformdirs
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pitchey_core.errors import ConfigError
-from pitchey_core.pricing import PriceBook, format_usd, parse_usd
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
-from pitchey_core.storage.policy import DEFAULT_SCHEMES, FetchPolicy
+from pitchey_core.setting_tables import (
+    FetchSettings,
+    HostSettings,
+    InstanceTypeSettings,
+    PriceSettings,
+    ProcessorSettings,
+    QueueSettings,
+    SlotSettings,
+    Table,
+    TimingSettings,
+    split,
+)
 from pitchey_core.storage.urls import display
 
 __all__ = [
     "FILE_NAME",
     "PROFILES",
     "FetchSettings",
+    "HostSettings",
     "InstanceTypeSettings",
     "LoadedSettings",
     "PriceSettings",
     "ProcessorSettings",
     "QueueSettings",
     "Settings",
+    "SlotSettings",
     "TimingSettings",
     "load_settings",
 ]
@@ -67,129 +69,7 @@ _DATABASE: Final = "pitchey.db"
 _DASHED_TABLES: Final = frozenset({"queues", "processors", "instance_types"})
 
 
-def _split(value: Any) -> Any:
-    """Lists come from the environment as JSON or with commas."""
-    if not isinstance(value, str):
-        return value
-    return (
-        json.loads(value) if value.lstrip().startswith("[") else [part for part in value.split(",") if part]
-    )
-
-
-def _usd(value: str) -> str:
-    try:
-        nanos = parse_usd(value)
-    except ArithmeticError:
-        raise ValueError(f"{value!r} is not a decimal number") from None
-    if nanos < 0:
-        raise ValueError("a price cannot be negative")
-    return value
-
-
-Usd = Annotated[str, AfterValidator(_usd)]
-_DEFAULT_PRICES: Final = PriceBook()
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class QueueSettings(_Table):
-    """``[queues.TYPE]``: replaces single defaults of a processor's queue.
-
-    Attributes:
-        batch_size: Most jobs in one claim.
-        batch_wait: Seconds that a job waits for its batch to fill.
-        linger: Seconds that an idle slot waits for a fuller batch.
-        retries: Further attempts after the first.
-        min_slots: Slots kept once the queue was used.
-        max_slots: Most slots at one time.
-    """
-
-    batch_size: int | None = Field(None, ge=1)
-    batch_wait: float | None = Field(None, ge=0)
-    linger: float | None = Field(None, ge=0)
-    retries: int | None = Field(None, ge=0)
-    min_slots: int | None = Field(None, ge=0)
-    max_slots: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> QueueSettings:
-        if self.min_slots is not None and self.max_slots is not None and self.min_slots > self.max_slots:
-            raise ValueError(f"min_slots ({self.min_slots}) is larger than max_slots ({self.max_slots})")
-        return self
-
-
-class ProcessorSettings(_Table):
-    """``[processors.TYPE]``.
-
-    Attributes:
-        wall_limit: Seconds that one run may take.
-        instance_type: Name of what each job reserves.
-    """
-
-    wall_limit: float | None = Field(None, gt=0)
-    instance_type: str | None = None
-
-
-class InstanceTypeSettings(_Table):
-    """``[instance_types.NAME]``: a new instance type, or a change to one.
-
-    Attributes:
-        vcpus: Logical CPUs.
-        memory_bytes: Bytes, or text such as ``"2GiB"``.
-    """
-
-    vcpus: float | None = Field(None, gt=0)
-    memory_bytes: ByteSize | None = Field(None, gt=0)
-
-
-class FetchSettings(_Table):
-    """``[fetch]``: see :class:`~pitchey_core.storage.FetchPolicy`."""
-
-    schemes: Annotated[tuple[str, ...], BeforeValidator(_split)] = tuple(sorted(DEFAULT_SCHEMES))
-    roots: Annotated[tuple[Path, ...] | None, BeforeValidator(_split)] = None
-    allow_private_addresses: bool = False
-
-    def as_policy(self) -> FetchPolicy:
-        return FetchPolicy(frozenset(self.schemes), self.roots, self.allow_private_addresses)
-
-
-class PriceSettings(_Table):
-    """``[prices]``: US dollars as decimal text; see :class:`~pitchey_core.pricing.PriceBook`."""
-
-    vcpu_second: Usd = format_usd(_DEFAULT_PRICES.vcpu_second)
-    gib_second: Usd = format_usd(_DEFAULT_PRICES.gib_second)
-    gb_disk_second: Usd = format_usd(_DEFAULT_PRICES.gb_disk_second)
-    gpu_second: Usd = format_usd(_DEFAULT_PRICES.gpu_second)
-
-    def as_price_book(self) -> PriceBook:
-        return PriceBook(**{name: parse_usd(getattr(self, name)) for name in type(self).model_fields})
-
-
-class TimingSettings(_Table):
-    """``[timing]``, in seconds.
-
-    Attributes:
-        beat: Between two heartbeats of a worker.
-        lease: After which a worker without heartbeat has lost its jobs.
-        cancel_poll: Between two looks for cancelled jobs.
-        kill_grace: From the polite signal to the other one.
-    """
-
-    beat: float = Field(5.0, gt=0)
-    lease: float = Field(30.0, gt=0)
-    cancel_poll: float = Field(0.25, gt=0)
-    kill_grace: float = Field(5.0, ge=0)
-
-    @model_validator(mode="after")
-    def _several_beats_per_lease(self) -> TimingSettings:
-        if self.lease < 3 * self.beat:
-            raise ValueError(f"lease ({self.lease:g}) must be three times beat ({self.beat:g}) or more")
-        return self
-
-
-class Settings(_Table):
+class Settings(Table):
     """Every setting.
 
     Attributes:
@@ -205,14 +85,16 @@ class Settings(_Table):
     data_dir: Path
     profile: Literal["development", "staging", "production"] = "development"
     executor: str = "local"
-    tools: dict[str, str] = {}
+    tools: dict[str, str] = Field(default_factory=dict)
     prices: PriceSettings = PriceSettings()
-    queues: dict[str, QueueSettings] = {}
-    processors: dict[str, ProcessorSettings] = {}
-    instance_types: dict[str, InstanceTypeSettings] = {}
+    queues: dict[str, QueueSettings] = Field(default_factory=dict)
+    processors: dict[str, ProcessorSettings] = Field(default_factory=dict)
+    instance_types: dict[str, InstanceTypeSettings] = Field(default_factory=dict)
     fetch: FetchSettings = FetchSettings()
     timing: TimingSettings = TimingSettings()
-    plugins: dict[str, dict[str, Any]] = {}
+    host: HostSettings = HostSettings()
+    slots: SlotSettings = SlotSettings()
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -362,7 +244,7 @@ def _resolve_paths(table: dict[str, Any], base: Path) -> None:
     if isinstance(fetch, dict) and fetch.get("roots") is not None:
         # What cannot be split is reported by the model.
         with contextlib.suppress(ValueError):
-            roots = _split(fetch["roots"])
+            roots = split(fetch["roots"])
             fetch["roots"] = [absolute(root) for root in roots] if isinstance(roots, list | tuple) else roots
 
 

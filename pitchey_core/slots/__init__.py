@@ -9,6 +9,7 @@
 """
 
 from pitchey_core.slots.occupancy import forget_occupancy, occupants, open_occupancy
+from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.slot import Executor, LocalExecutor, Outcome, Report, Slot, SlotReport, new_tag
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Outcome",
     "Report",
     "Slot",
+    "SlotPolicy",
     "SlotReport",
     "forget_occupancy",
     "new_tag",

@@ -6,11 +6,14 @@ another virtual environment, or one day on another host.
 ==============  ==========================================================================  ==================
 kind            fields                                                                      direction
 ==============  ==========================================================================  ==================
-``ready``       ``version``, ``pid``: the warden is up                                      warden → host
+``ready``       ``version``, ``pid``: the warden is up; ``enforced_by``: what limits memory  warden → host
 ``run``         ``orders``: packed job orders; ``together``: a batch processor takes them   host → warden → job
                 in one call, else they run one after another
 ``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden → job
 ``lease``       ``until``: CLOCK_BOOTTIME in seconds; past it the warden kills the tree     host → warden
+``freeze``      stop what runs; its wall clock stands still                                 host → warden
+``thaw``        let it go on                                                                host → warden
+``warm``        ``spec``: load that processor ahead of its first job                        host → warden → job
 ``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host
 ``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
 ``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host

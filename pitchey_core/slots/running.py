@@ -13,6 +13,7 @@ from typing import IO, Final
 from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
+from pitchey_core.process.cgroups import Cgroup
 from pitchey_core.slots.meter import TreeMeter
 from pitchey_core.slots.protocol import FrameReader
 
@@ -59,6 +60,7 @@ class Run:
         self.started = self.stats_at = 0.0
         self.grace_seconds: float | None = None
         self._cancel_at = self._wall_at = math.inf
+        self._frozen_at: float | None = None
         self._log: IO[bytes] | None = None
         self._logged = 0
         self._reaped_before = 0
@@ -72,10 +74,10 @@ class Run:
         if self.grace_seconds is not None:
             self.cancel(self.grace_seconds)
 
-    def measure(self, now: float) -> TreeMeter | None:
+    def measure(self, now: float, group: Cgroup | None) -> TreeMeter | None:
         """The meter of a run that takes long enough for one to matter."""
         if self.meter is None and now - self.started >= _UNMEASURED_SECONDS:
-            self.meter = TreeMeter(os.getpid())
+            self.meter = TreeMeter(os.getpid(), group)
         return self.meter
 
     def cancel(self, grace_seconds: float) -> None:
@@ -84,8 +86,26 @@ class Run:
         if self.started:
             self._cancel_at = min(self._cancel_at, time.monotonic() + grace_seconds)
 
+    def freeze(self) -> None:
+        """It has been stopped: its time does not run until :meth:`thaw`."""
+        self._frozen_at = time.monotonic()
+
+    def thaw(self) -> None:
+        """It goes on, with its deadlines as far away as they were."""
+        if self._frozen_at is not None:
+            frozen = time.monotonic() - self._frozen_at
+            self._wall_at += frozen
+            self._frozen_at = None
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes; the smallest of a batch."""
+        return min((o.limits.memory_bytes for o in self.orders if o.limits.memory_bytes), default=None)
+
     def next_look(self, now: float) -> float:
         """Seconds until there is something to look after."""
+        if self._frozen_at is not None:
+            return max(0.0, self._cancel_at - now)
         interval = _UNMEASURED_SECONDS if self.meter is None else self.meter.interval
         return max(0.0, min(interval, self._wall_at - now, self._cancel_at - now))
 
@@ -93,7 +113,7 @@ class Run:
         """Why it has to end now, if it has to."""
         if now >= self._cancel_at:
             return Cancelled("the job was cancelled")
-        if now >= self._wall_at:
+        if now >= self._wall_at and self._frozen_at is None:
             return LimitExceeded(
                 f"the job ran longer than its {self._wall_limit():g} s",
                 limit="wall",
@@ -105,11 +125,17 @@ class Run:
         limits = [order.limits.wall_seconds or 0.0 for order in self.orders]
         return max(limits) if all(limits) else 0.0
 
-    def usage(self) -> Usage:
-        """Of a run whose process is gone."""
+    def usage(self, peak_bytes: int = 0) -> Usage:
+        """Of a run whose process is gone.
+
+        Args:
+            peak_bytes: What its group had at most, by the count of the kernel.
+        """
         sampled = self.meter.usage() if self.meter is not None else Usage()
         before = self.meter.cpu_before_us if self.meter is not None else self._reaped_before
         reaped = max(0, _children_cpu_us() - before)
+        if peak_bytes > sampled.peak_memory_bytes:
+            sampled = sampled.with_(peak_memory_bytes=peak_bytes, memory_method="cgroup")
         return sampled.with_(
             wall_us=int((time.monotonic() - self.started) * 1e6), cpu_us=max(sampled.cpu_us, reaped)
         )

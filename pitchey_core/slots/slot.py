@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,9 +18,14 @@ import anyio
 import anyio.to_thread
 
 from pitchey_core.errors import PitcheyError, SlotCrashed, error_from_record
+from pitchey_core.hooks import ProcessorSpec
 from pitchey_core.order import JobOrder, pack_orders
 from pitchey_core.pricing import Usage
-from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree, process_start_ticks
+from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree, process_start_ticks, tree_memory
+from pitchey_core.process.cgroup_places import delegate
+from pitchey_core.process.cgroups import Cgroup
+from pitchey_core.slots.confinement import group_name
+from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 
 __all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "new_tag"]
@@ -76,10 +81,12 @@ class LocalExecutor:
 
     Args:
         python: Interpreter of the slots, for plugins of another virtual environment; default: this one.
+        policy: How they are kept.
     """
 
-    def __init__(self, python: Path | None = None) -> None:
+    def __init__(self, python: Path | None = None, policy: SlotPolicy | None = None) -> None:
         self.python = python or Path(sys.executable)
+        self.policy = policy or SlotPolicy()
 
     async def open_slot(self, tag: str) -> Slot:
         """Start a slot. It is ready to take a job at once; its start-up is part of the first one.
@@ -93,8 +100,11 @@ class LocalExecutor:
         full_tag = f"{outer}/{tag}" if outer else tag
 
         def start() -> subprocess.Popen[bytes]:
+            if self.policy.cgroups:
+                delegate()
+            module = ["-I", "-m", "pitchey_core.slots.warden"]
             return subprocess.Popen(
-                [os.fspath(self.python), "-I", "-m", "pitchey_core.slots.warden", str(there.fileno())],
+                [os.fspath(self.python), *module, str(there.fileno()), self.policy.as_argument()],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=_environment(full_tag),
@@ -133,13 +143,17 @@ class Slot:
     Attributes:
         tag: See :meth:`LocalExecutor.open_slot`.
         alive: False once its warden is gone; open another then.
+        enforced_by: What limits its memory: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``; ``None`` until it has
+            said so, which it does before its first outcome.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, tag: str) -> None:
         self.tag = tag
         self.alive = True
+        self.enforced_by: str | None = None
         self._process = process
         self._started = process_start_ticks(process.pid)
+        self._group = group_name(process.pid, self._started)
         self._channel = channel
         self._frames = FrameReader()
         self._sending = anyio.Lock()
@@ -201,6 +215,8 @@ class Slot:
             raise ProtocolError(
                 f"the slot speaks version {frame['version']} of the protocol, this host {PROTOCOL_VERSION}"
             )
+        if kind == "ready":
+            self.enforced_by = frame["enforced_by"]
         if kind == "progress" and report is not None:
             report(Report(frame["key"], frame["fraction"], frame["message"], frame["figures"]))
         elif kind == "stats" and report is not None:
@@ -219,6 +235,26 @@ class Slot:
         until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
         with contextlib.suppress(OSError, anyio.ClosedResourceError):
             await self._send({"kind": "lease", "until": until})
+
+    async def freeze(self) -> None:
+        """Stop what runs, where it is: it uses no CPU time, keeps its memory, and its wall clock stands still."""
+        await self._tell({"kind": "freeze"})
+
+    async def thaw(self) -> None:
+        """Let go on what was frozen."""
+        await self._tell({"kind": "thaw"})
+
+    async def warm(self, spec: ProcessorSpec) -> None:
+        """Load a processor ahead of its first job; does nothing while one runs."""
+        await self._tell({"kind": "warm", "spec": asdict(spec)})
+
+    def memory_bytes(self) -> int:
+        """Resident memory of all that belongs to it, now."""
+        return tree_memory(self._process.pid).rss_bytes
+
+    async def _tell(self, frame: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError, anyio.ClosedResourceError):
+            await self._send(frame)
 
     async def close(self) -> None:
         """End the slot and wait until nothing of it is left."""
@@ -243,6 +279,9 @@ class Slot:
         if self._process.returncode != 0:
             # Waited for, so its number may be another process's by now.
             kill_tree(self._process.pid, tag=self.tag, start_ticks=self._started)
+            if group := Cgroup.existing(self._group):
+                group.kill()
+                group.remove()
 
     async def _send(self, frame: dict[str, Any]) -> None:
         data = memoryview(encode(frame))

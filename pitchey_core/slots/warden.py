@@ -1,8 +1,8 @@
 """The parent of a slot's process: forks it, watches it, and leaves nothing of it alive.
 
-Run as ``python -I -m pitchey_core.slots.warden FD``. One warden per slot, because a subreaper adopts every orphan of
-its slot, whatever called ``setsid`` or forked twice: nobody has to guess whose it is. The same process is the slot's
-fork server (it has one thread and pure Python modules only), so a crashed slot is back in milliseconds.
+Run as ``python -I -m pitchey_core.slots.warden FD POLICY``. One warden per slot, because a subreaper adopts every
+orphan of its slot, whatever called ``setsid`` or forked twice: nobody has to guess whose it is. The same process is the
+fork server of the slot (one thread, pure Python modules only), so a crashed slot is back in milliseconds.
 
 Its descriptor is the lifeline: when the host's end closes, for whatever reason, the tree dies. The same happens when
 the lease runs out, which covers a host that is stopped rather than dead.
@@ -11,12 +11,9 @@ the lease runs out, which covers a host that is stopped rather than dead.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import gc
 import math
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -28,36 +25,30 @@ from typing import Any, Final, NoReturn
 from pitchey_core.errors import LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
 from pitchey_core.order import unpack_orders
 from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tree
-from pitchey_core.slots import worker
+from pitchey_core.slots.confinement import Confinement, memory_exceeded
+from pitchey_core.slots.forking import PR_SET_CHILD_SUBREAPER, describe, fork_child, prctl
+from pitchey_core.slots.link import HostLink
 from pitchey_core.slots.occupancy import Occupancy
-from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
+from pitchey_core.slots.policy import SlotPolicy
+from pitchey_core.slots.protocol import PROTOCOL_VERSION, ProtocolError, encode
 from pitchey_core.slots.running import Child, Run
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
 _STATS_SECONDS: Final = 1.0
-_MAX_BACKLOG: Final = 4 * 1024**2
-"""Bytes for a host that does not read; past that, progress is dropped and results wait."""
-_FLUSH_SECONDS: Final = 0.002
-_FLUSH_BYTES: Final = 32 * 1024
-_RECYCLE_JOBS: Final = 1000
 _RECYCLE_SECONDS: Final = 60.0
 """A process lives at least that long: it takes a new one a tenth of a second to import what its jobs need."""
-_RECYCLE_BYTES: Final = 1024**3
 
 
 class Warden:
     """The event loop. Single-threaded, and it never blocks: a stopped host must not keep it from its duty."""
 
-    def __init__(self, host: socket.socket, tag: str) -> None:
-        self.host = host
-        self.tag = tag
-        self.frames = FrameReader()
-        self.outbox = bytearray()
-        self.flush_at = math.inf
+    def __init__(self, host: socket.socket, tag: str, policy: SlotPolicy) -> None:
         self.selector = selectors.DefaultSelector()
+        self.host = HostLink(host, self.selector, self.read_host, self.die)
+        self.policy = policy
+        self.confinement = Confinement(use_group=policy.cgroups)
+        self.tag = tag
         self.lease_until: float | None = None
         self.child: Child | None = None
         self.running: Run | None = None
@@ -65,7 +56,7 @@ class Warden:
         self.logging: deque[Run] = deque()
         self.occupancy: Occupancy | None = None
         self.wakeup, wakeup_end = socket.socketpair()
-        for end in (self.wakeup, wakeup_end, host):
+        for end in (self.wakeup, wakeup_end):
             end.setblocking(False)
         signal.set_wakeup_fd(wakeup_end.fileno(), warn_on_full_buffer=False)
         self._wakeup_end = wakeup_end
@@ -74,24 +65,30 @@ class Warden:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Inherited: a cancellation must not kill a child that has no handler yet.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        self.selector.register(host, selectors.EVENT_READ, self.read_host)
         self.selector.register(self.wakeup, selectors.EVENT_READ, self.reap)
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
     def loop(self) -> NoReturn:
-        self.send({"kind": "ready", "version": PROTOCOL_VERSION, "pid": os.getpid()})
+        self.host.send(
+            {
+                "kind": "ready",
+                "version": PROTOCOL_VERSION,
+                "pid": os.getpid(),
+                "enforced_by": self.confinement.enforced_by,
+            }
+        )
         self.fork()
         while True:
             for key, events in self.selector.select(self.timeout()):
-                if key.fileobj is self.host and events & selectors.EVENT_WRITE:
-                    self.flush()
+                if key.fileobj is self.host.channel and events & selectors.EVENT_WRITE:
+                    self.host.flush()
                 if events & selectors.EVENT_READ:
                     key.data()
             self.watch()
 
     def timeout(self) -> float | None:
-        waits = [max(0.0, self.flush_at - time.monotonic())] if self.flush_at < math.inf else []
+        waits = [max(0.0, self.host.flush_at - time.monotonic())] if self.host.flush_at < math.inf else []
         if self.running is not None:
             waits.append(self.running.next_look(time.monotonic()))
         if self.lease_until is not None:
@@ -106,77 +103,34 @@ class Warden:
             if self.running is not None:
                 self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
         now = time.monotonic()
-        if now >= self.flush_at:
-            self.flush()
+        if now >= self.host.flush_at:
+            self.host.flush()
         run = self.running
         if run is None:
             return
         if (error := run.overdue(now)) is not None:
             self.kill(error)
             return
-        meter = run.measure(now)
+        meter = None if self.confinement.frozen else run.measure(now, self.confinement.group)
         if meter is None:
             return
         if meter.sample(now):
-            limit = min((o.limits.memory_bytes for o in run.orders if o.limits.memory_bytes), default=None)
-            if limit is not None and meter.exceeds(limit):
-                self.kill(
-                    LimitExceeded(
-                        f"the job used more than its {limit // 1024**2} MiB of memory",
-                        limit="memory",
-                        remedy="give it a larger instance type",
-                    )
-                )
+            limit = run.memory_limit
+            if self.confinement.program_killed() or (limit is not None and meter.exceeds(limit)):
+                self.kill(memory_exceeded(limit))
                 return
         if now - run.stats_at >= _STATS_SECONDS:
             run.stats_at = now
             usage = meter.usage()
-            self.send(
+            self.host.send(
                 {"kind": "stats", "cpu_us": usage.cpu_us, "memory_bytes": usage.peak_memory_bytes},
                 droppable=True,
             )
 
     # -- the host -----------------------------------------------------------------------------------------------
 
-    def send(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
-        self.put(frame, droppable=droppable)
-        self.flush()
-
-    def put(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
-        if not droppable or len(self.outbox) <= _MAX_BACKLOG:
-            self.outbox += encode(frame)
-
-    def flush_soon(self) -> None:
-        """Tell the host; while there is more to come, not of each short job by itself: it would wake up for each."""
-        if self.running is None or len(self.outbox) > _FLUSH_BYTES:
-            self.flush()
-        elif self.outbox and self.flush_at == math.inf:
-            self.flush_at = time.monotonic() + _FLUSH_SECONDS
-
-    def flush(self) -> None:
-        self.flush_at = math.inf
-        while self.outbox:
-            try:
-                sent = self.host.send(self.outbox)
-            except BlockingIOError:
-                break
-            except OSError:
-                self.die()
-            del self.outbox[:sent]
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.outbox else 0)
-        if self.selector.get_key(self.host).events != wanted:
-            self.selector.modify(self.host, wanted, self.read_host)
-
     def read_host(self) -> None:
-        try:
-            data = self.host.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.die()
-        for frame in self.frames.feed(data):
+        for frame in self.host.read():
             self.obey(frame)
 
     def obey(self, frame: dict[str, Any]) -> None:
@@ -186,10 +140,18 @@ class Warden:
             case "cancel":
                 for run in (self.running, *self.next_runs):
                     if run is not None and frame["key"] in run.waiting:
+                        self.thaw()
                         run.cancel(frame["grace_seconds"])
                         self.pass_on(frame)
             case "lease":
                 self.lease_until = frame["until"]
+            case "freeze":
+                self.freeze()
+            case "thaw":
+                self.thaw()
+            case "warm" if self.running is None and self.child is not None:
+                with contextlib.suppress(OSError):
+                    self.child.channel.send(encode(frame))
             case _:
                 pass
 
@@ -206,44 +168,29 @@ class Warden:
             with contextlib.suppress(OSError):
                 self.child.channel.send(encode({"kind": "go"}))
 
+    def freeze(self) -> None:
+        if self.running is not None and not self.confinement.frozen:
+            self.confinement.freeze()
+            self.running.freeze()
+
+    def thaw(self) -> None:
+        if self.confinement.frozen:
+            self.confinement.thaw()
+            if self.running is not None:
+                self.running.thaw()
+
     # -- the child ----------------------------------------------------------------------------------------------
 
     def fork(self) -> None:
-        """Fork the process that runs jobs. With more threads than one, locks could be copied in a locked state."""
-        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
-        if threads != 1:
-            raise RuntimeError(f"the warden has {threads} threads; it must have one to fork safely")
-        channel, far_channel = socket.socketpair()
-        log, far_log = os.pipe()
-        end_of_log = b"\0" + os.urandom(12).hex().encode() + b"\n"
-        pid = os.fork()
-        if pid == 0:
-            self.become_worker(far_channel, far_log, end_of_log)
-        far_channel.close()
-        os.close(far_log)
-        channel.setblocking(False)
-        os.set_blocking(log, False)
-        self.child = Child(pid, channel, log, end_of_log)
-        self.selector.register(channel, selectors.EVENT_READ, self.read_child)
+        self.child = fork_child(self.confinement, self.forget)
+        self.selector.register(self.child.channel, selectors.EVENT_READ, self.read_child)
         self.selector.register(self.child.log, selectors.EVENT_READ, self.pump_log)
 
-    def become_worker(self, channel: socket.socket, log: int, end_of_log: bytes) -> NoReturn:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        parent = os.getppid()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    def forget(self) -> None:
+        """In the child."""
         self.selector.close()
-        for end in (self.host, self.wakeup, self._wakeup_end):
+        for end in (self.host.channel, self.wakeup, self._wakeup_end):
             end.close()
-        null = os.open(os.devnull, os.O_RDWR)
-        for source, target in ((null, 0), (log, 1), (log, 2)):
-            os.dup2(source, target)
-        os.closerange(3, channel.fileno())
-        os.closerange(channel.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        worker.serve(channel, end_of_log)
 
     def start(self, frame: dict[str, Any]) -> None:
         if self.child is None:
@@ -265,6 +212,7 @@ class Warden:
         self.running = self.next_runs.popleft() if self.next_runs else None
         if self.running is None:
             return
+        self.confinement.limit(self.running.memory_limit, self.running.orders[0].limits.vcpus)
         self.running.begin()
         if self.occupancy is None:
             self.occupancy = Occupancy(self.running.orders[0].base_dir, self.tag)
@@ -282,7 +230,7 @@ class Warden:
             data, frames = b"", []
         for frame in frames:
             self.relay(frame)
-        self.flush_soon()
+        self.host.flush_soon(more=self.running is not None)
         if not data:
             self.child_died()
 
@@ -291,22 +239,26 @@ class Warden:
         if run is None or frame.get("key") not in run.waiting:
             return
         if frame["kind"] != "done":
-            self.put(frame, droppable=True)
+            self.host.put(frame, droppable=True)
+            return
+        if (run.meter is not None or frame["error"]) and self.confinement.program_killed():
+            # What the job makes of that is no result.
+            self.kill(memory_exceeded(run.memory_limit))
             return
         run.waiting.discard(frame["key"])
         alone = frame.pop("alone")
         if run.waiting:
-            self.put({**frame, "log_path": run.log_path()})
+            self.host.put({**frame, "log_path": run.log_path()})
             return
         self.pump_log()
         if run.meter is not None and run.meter.peak_bytes > frame["usage"]["peak_memory_bytes"]:
-            frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method="sampled-pss")
+            frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method=run.meter.method)
         self.running = None
         if not alone:
             self.clear_leftovers()
         frame["usage"]["cpu_us"] += run.orphans_cpu_us()
         frame["log_path"] = run.log_path()
-        self.put(frame)
+        self.host.put(frame)
         run.close()
         if self.child is not None:
             self.child.jobs += 1
@@ -329,9 +281,11 @@ class Warden:
         child = self.child
         if child is None:
             return
-        old = child.jobs >= _RECYCLE_JOBS and time.monotonic() - child.forked_at >= _RECYCLE_SECONDS
+        old = (
+            child.jobs >= self.policy.recycle_jobs and time.monotonic() - child.forked_at >= _RECYCLE_SECONDS
+        )
         entry = read_process(child.pid)
-        if old or (entry is not None and entry.rss_bytes > _RECYCLE_BYTES):
+        if old or (entry is not None and entry.rss_bytes > self.policy.recycle_bytes):
             self.drop_child()
             self.fork()
 
@@ -386,23 +340,35 @@ class Warden:
             if child.status is not None:
                 break
             time.sleep(0.005)
+        killed = child.status is not None and os.WIFSIGNALED(child.status)
+        if (
+            killed
+            and os.WTERMSIG(child.status or 0) == signal.SIGKILL
+            and self.confinement.ran_out_of_memory()
+        ):
+            limit = self.running.memory_limit if self.running is not None else None
+            self.kill(memory_exceeded(limit))
+            return
         self.kill(
-            SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more")
+            SlotCrashed(f"the process of the job {describe(child.status)}", remedy="its log may say more")
         )
 
     def kill(self, error: PitcheyError) -> None:
         """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""
+        peak = 0
+        if self.running is not None and isinstance(error, LimitExceeded) and error.limit == "memory":
+            peak = min(self.confinement.peak_bytes(), self.running.memory_limit or 0)
         run, unrun = self.running, [order.key for each in self.next_runs for order in each.orders]
         self.drop_child()
         self.running = None
         self.next_runs.clear()
         self.logging.clear()
         if run is not None:
-            self.send(
+            self.host.send(
                 {
                     "kind": "died",
                     "error": error.as_record(),
-                    "usage": run.usage().as_record(),
+                    "usage": run.usage(peak).as_record(),
                     "log_path": run.log_path(),
                     "unrun": unrun,
                 }
@@ -411,6 +377,7 @@ class Warden:
         self.fork()
 
     def drop_child(self) -> None:
+        self.confinement.thaw()
         child, left = self.child, kill_tree(os.getpid(), tag=self.tag)
         self.collect()
         if child is not None:
@@ -426,34 +393,19 @@ class Warden:
 
     def die(self) -> NoReturn:
         """The end of the slot: nothing of it may be left."""
+        self.confinement.thaw()
         kill_tree(os.getpid(), tag=self.tag)
+        self.confinement.remove()
         os._exit(0)
 
 
-def _describe(status: int | None) -> str:
-    if status is None:
-        return "closed its channel"
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        # Real-time signals have no names.
-        return "was killed by " + next((e.name for e in signal.Signals if e == number), f"signal {number}")
-    return f"exited with status {os.WEXITSTATUS(status)}"
-
-
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {errno.errorcode.get(number)}")
-
-
 def main() -> NoReturn:
-    """Entry point; the argument is the number of the inherited descriptor."""
+    """Entry point; the arguments are the number of the inherited descriptor and the policy."""
     host = socket.socket(fileno=int(sys.argv[1]))
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     # Copied pages stay shared with the child as long as the collector does not touch them.
     gc.freeze()
-    Warden(host, os.environ[TAG_VARIABLE]).loop()
+    Warden(host, os.environ[TAG_VARIABLE], SlotPolicy.from_argument(sys.argv[2])).loop()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Jobs run in its main thread, one after another, so processors keep their models 
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -19,7 +20,8 @@ from typing import Any, NoReturn
 
 from pitchey_core.context import JobContext
 from pitchey_core.errors import PitcheyError
-from pitchey_core.order import JobOrder, unpack_orders
+from pitchey_core.hooks import ProcessorSpec
+from pitchey_core.order import JobOrder, spec_from_record, unpack_orders
 from pitchey_core.processor import AnyProcessor
 from pitchey_core.registry import Registry, load_processor
 from pitchey_core.slots.attempt import Attempted, attempt, attempt_batch
@@ -51,6 +53,8 @@ class _Server:
 
     def loop(self) -> None:
         while (frame := self.next_frame()) is not None:
+            if frame["kind"] == "warm":
+                self.warm(spec_from_record(frame["spec"]))
             if frame["kind"] == "run":
                 self.cancelled.clear()
                 self.read_cancellations()
@@ -96,7 +100,7 @@ class _Server:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.signal(signal.SIGUSR1, self.read_cancellations)
         try:
-            processor = self.processor(orders[0])
+            processor = self.processor(orders[0].spec)
         except PitcheyError as error:
             done = [Attempted(order, None) for order in orders]
             for each in done:
@@ -134,10 +138,15 @@ class _Server:
             if frame["kind"] == "cancel":
                 self.cancelled.add(frame["key"])
 
-    def processor(self, order: JobOrder) -> AnyProcessor:
-        if order.spec.target not in self.processors:
-            self.processors[order.spec.target] = load_processor(order.spec)
-        return self.processors[order.spec.target]
+    def warm(self, spec: ProcessorSpec) -> None:
+        """Load ahead; what is wrong with the processor its first job will say."""
+        with contextlib.suppress(PitcheyError):
+            self.processor(spec)
+
+    def processor(self, spec: ProcessorSpec) -> AnyProcessor:
+        if spec.target not in self.processors:
+            self.processors[spec.target] = load_processor(spec)
+        return self.processors[spec.target]
 
     def context(self, order: JobOrder) -> JobContext:
         return JobContext(

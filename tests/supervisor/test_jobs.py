@@ -12,7 +12,7 @@ from workplace import Workplace
 from pitchey_core.host import Host
 from pitchey_core.storage import to_url
 from pitchey_runner.store.interface import AttemptOutcome, JobState, Priority
-from pitchey_runner.supervisor import Event, JobProgress, JobSettled, JobStarted, Supervisor, pool
+from pitchey_runner.supervisor import Event, JobProgress, JobSettled, JobStarted, Supervisor
 
 
 def test_a_job_is_done_published_priced_and_told(workplace: Workplace) -> None:
@@ -95,10 +95,15 @@ def test_high_priority_goes_first(workplace: Workplace) -> None:
 
 
 def test_small_jobs_do_not_keep_a_large_one_from_its_turn(workplace: Workplace) -> None:
+    # Four of the small ones fill it, and so does a large one, for which room is kept at once.
     host = Host.from_settings(
-        workplace.registry, **workplace.overrides, processors={"test-sleep": {"instance_type": "standard-2"}}
+        workplace.registry,
+        **workplace.overrides,
+        host={"vcpus": 2, "backfill_wait": 0},
+        processors={"test-sleep": {"instance_type": "standard-2"}},
     )
-    large = replace(workplace.job("test-sleep", seconds=0), priority=Priority.HIGH)
+    large = workplace.job("test-sleep", seconds=0)
+    large = replace(large, priority=Priority.HIGH, instance_type="standard-2")
 
     def watch(event: Event) -> None:
         if isinstance(event, JobSettled) and store.get(large.id) is None:
@@ -106,8 +111,6 @@ def test_small_jobs_do_not_keep_a_large_one_from_its_turn(workplace: Workplace) 
 
     with workplace.store() as store:
         supervisor = Supervisor(store, host, watcher=watch)
-        # Four of the small ones fill it, and so does a large one.
-        supervisor._pool.vcpus = 2.0
         store.enqueue([workplace.job("test-async", seconds=0.1) for _ in range(40)])
 
         async def main() -> None:
@@ -203,19 +206,18 @@ def test_outputs_that_exist_are_left_alone(workplace: Workplace) -> None:
     assert [each.name for each in out.iterdir()] == ["echo.txt"]
 
 
-def test_slots_that_are_idle_for_long_are_closed_while_others_work(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool, "_IDLE_SECONDS", 0.1)
+def test_slots_that_are_idle_for_long_are_closed_while_others_work(workplace: Workplace) -> None:
+    host = Host.from_settings(
+        workplace.registry, **workplace.overrides, host={"vcpus": 8}, slots={"idle_seconds": 0.1}
+    )
     idle: list[int] = []
 
     def watch(event: Event) -> None:
         if isinstance(event, JobProgress):
-            idle.append(len(supervisor._pool._idle["test-async"]))
+            idle.append(supervisor._pool.idle.get("test-async", 0))
 
     with workplace.store() as store:
-        supervisor = Supervisor(store, workplace.host, watcher=watch)
-        supervisor._pool.vcpus = 8.0
+        supervisor = Supervisor(store, host, watcher=watch)
         store.enqueue([workplace.job("test-async", seconds=0.3) for _ in range(3)])
         store.enqueue([workplace.job("test-sleep", seconds=4)])
 

@@ -99,9 +99,13 @@ class AttemptOutcome(StrEnum):
 
 
 class Directive(StrEnum):
-    """What the store answers to a heartbeat."""
+    """What the store answers to a heartbeat.
+
+    ``continue``: run, and thaw what is frozen. ``pause``: be frozen, and go on beating.
+    """
 
     CONTINUE = "continue"
+    PAUSE = "pause"
     CANCEL = "cancel"
     LOST = "lost"
 

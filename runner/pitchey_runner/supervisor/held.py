@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Report, Slot
 from pitchey_runner.store.interface import ClaimedJob
+from pitchey_runner.supervisor.admission import Reservation
 
 __all__ = ["Held", "share_usage"]
 
@@ -20,6 +21,8 @@ class Held:
     Attributes:
         usage: Of the running call so far.
         together: Its processor takes it in one call with others, so that it cannot be stopped alone.
+        reservation: What its lane has reserved of the host.
+        paused: Somebody wants it to stand still.
         spent: What earlier calls of this attempt have used: a batch that died, whose members run again.
     """
 
@@ -31,6 +34,8 @@ class Held:
     message: str | None = None
     usage: Usage | None = None
     together: bool = False
+    reservation: Reservation | None = None
+    paused: bool = False
     spent: Usage = field(default_factory=Usage)
     cancelled: bool = False
     lost: bool = False
@@ -38,11 +43,15 @@ class Held:
 
 def share_usage(members: Sequence[Held], report: Report) -> None:
     """Note what a call has used so far, in equal shares for those that are in it."""
+    slot, reservation = members[0].slot, members[0].reservation
+    grouped = slot is not None and (slot.enforced_by or "").startswith("cgroup")
+    if reservation is not None:
+        reservation.used_bytes = report.memory_bytes or 0
     whole = Usage(
         wall_us=int((time.monotonic() - members[0].started) * 1e6),
         cpu_us=report.cpu_us or 0,
         peak_memory_bytes=report.memory_bytes or 0,
-        memory_method="sampled-pss",
+        memory_method="cgroup" if grouped else "sampled-pss",
         complete=False,
     )
     for held, share in zip(members, whole.split(len(members)), strict=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pitchey_core.process import boot_id, pid_namespace, process_start_ticks, read_process
 from pitchey_runner.store.interface import WorkerInfo
 
-__all__ = ["is_dead_here", "this_worker"]
+__all__ = ["is_dead_here", "is_here", "this_worker"]
 
 
 def this_worker(types: Iterable[str], *, lease_seconds: float) -> WorkerInfo:
@@ -27,14 +27,19 @@ def this_worker(types: Iterable[str], *, lease_seconds: float) -> WorkerInfo:
     )
 
 
+def is_here(worker: WorkerInfo) -> bool:
+    """Whether its PID means something to this process: the same host, boot and PID namespace."""
+    here = (socket.gethostname(), boot_id(), pid_namespace())
+    return (worker.host, worker.boot_id, worker.pid_namespace) == here
+
+
 def is_dead_here(worker: WorkerInfo) -> bool:
     """Whether a worker is known to be gone: it ran on this host and its process has ended.
 
     False also where that cannot be told (another host or one of the same name, an earlier boot, another PID
     namespace); its lease decides then.
     """
-    here = (socket.gethostname(), boot_id(), pid_namespace())
-    if (worker.host, worker.boot_id, worker.pid_namespace) != here:
+    if not is_here(worker):
         return False
     process = read_process(worker.pid)
     # In a container nobody may ever reap it, and a zombie works no more.

@@ -13,6 +13,7 @@ from pitchey_core.errors import PitcheyError, StoreError
 from pitchey_core.settings import TimingSettings
 from pitchey_runner.store.interface import Beat, Directive, JobStore
 from pitchey_runner.supervisor.held import Held
+from pitchey_runner.supervisor.pausing import freeze_and_thaw
 from pitchey_runner.supervisor.threads import in_thread
 
 __all__ = ["Leases"]
@@ -63,6 +64,8 @@ class Leases:
                 await self._lose(each)
             elif directive is Directive.CANCEL:
                 await self._cancel(each)
+            each.paused = directive is Directive.PAUSE
+        await freeze_and_thaw([each for each in held if not each.lost and not each.cancelled])
         for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
             await slot.extend_lease(self.slot_seconds)
 

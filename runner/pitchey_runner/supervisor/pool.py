@@ -1,117 +1,191 @@
-"""Which slots there are, which are idle, and whether the host has room for one more running job."""
+"""Which slots there are, which are idle, and whether the host has room for one more lane."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import anyio.to_thread
+
+from pitchey_core.capacity import Capacity, available_memory
+from pitchey_core.errors import ConfigError, UnknownName
 from pitchey_core.host import Host
+from pitchey_core.resources import GIB
 from pitchey_core.slots import Executor, Slot, new_tag
+from pitchey_runner.store.interface import ClaimedJob
+from pitchey_runner.supervisor.admission import Admission, Reservation
 
 __all__ = ["Pool"]
 
-_IDLE_SECONDS = 60.0
+
+@dataclass(slots=True)
+class _Idle:
+    slot: Slot
+    since: float
+    memory_bytes: int = 0
 
 
 @dataclass(slots=True)
 class Pool:
     """Warm slots by job type.
 
-    A lane is one slot at work. Lanes of a type are bounded by its queue's ``max_slots``; all lanes together by the
-    vCPUs of the host, where a lane counts with those of its instance type. One lane always fits, so a job whose
-    instance type is larger than the host runs alone.
+    A lane is one slot at work. Lanes of a type are bounded by its queue's ``max_slots``; all lanes together by what
+    jobs may use of the host (:mod:`pitchey_runner.supervisor.admission`). An idle slot uses the memory that it has.
     """
 
     host: Host
     executor: Executor
     owner: str
-    vcpus: float
     max_slots: int | None = None
-    _idle: dict[str, list[tuple[float, Slot]]] = field(default_factory=lambda: defaultdict(list))
-    _busy: dict[Slot, tuple[str, float]] = field(default_factory=dict)
-    _reserved: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    admission: Admission = field(init=False)
+    _idle: dict[str, list[_Idle]] = field(default_factory=lambda: defaultdict(list))
+    _busy: dict[Slot, str] = field(default_factory=dict)
+    _lanes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _typical: dict[str, Capacity] = field(default_factory=dict)
 
-    def room(self, job_type: str) -> int:
-        """How many more lanes of that type may start now."""
-        lanes = self.lanes
-        total = sum(len(each) for each in self._reserved.values())
-        limit = self.host.queue(job_type).max_slots - len(self._reserved[job_type])
-        if self.max_slots is not None:
-            limit = min(limit, self.max_slots - total)
-        each = self.cost(job_type)
-        fit = math.floor((self.vcpus - lanes) / each + 1e-9)
-        return max(0, min(limit, fit if total else max(1, fit)))
+    def __post_init__(self) -> None:
+        settings = self.host.settings.host
+        # Whoever has set how much jobs may use has decided about everybody else's share as well.
+        spare = available_memory if settings.memory_bytes is None else None
+        self.admission = Admission(self.host.capacity, settings.backfill_wait, spare)
 
-    def waits_for_cpu(self, job_type: str) -> bool:
-        """Whether a lane of that type may not start for want of vCPUs alone."""
-        busy = sum(len(each) for each in self._reserved.values())
-        free = len(self._reserved[job_type]) < self.host.queue(job_type).max_slots and (
-            self.max_slots is None or busy < self.max_slots
-        )
-        return free and self.room(job_type) == 0
+    # -- room ---------------------------------------------------------------------------------------------------
+
+    def demand(self, job: ClaimedJob) -> Capacity:
+        """What a job reserves: its instance type, with more memory where it ran out of it before.
+
+        Raises:
+            UnknownName: Its instance type does not exist here.
+            ConfigError: It can never run here.
+        """
+        instance = self.host.instance(job.instance_type)
+        here = self.admission.capacity
+        if not here.takes(instance):
+            raise ConfigError(
+                f"instance type {instance.name!r} wants {instance.memory_bytes / GIB:.2f} GiB of memory and "
+                f"{instance.gpus} accelerators; this host has {here.memory_bytes / GIB:.2f} GiB and {here.gpus}",
+                remedy="choose a smaller instance type, or a worker on a larger host",
+            )
+        factor = max(1.0, job.memory_factor)
+        return Capacity(instance.vcpus, int(instance.memory_bytes * factor), instance.gpus)
+
+    def typical(self, job_type: str) -> Capacity:
+        """What the next job of a type will probably reserve: as much as the last one."""
+        if job_type not in self._typical:
+            try:
+                instance = self.host.instance(self.host.spec(job_type).resources)
+            except UnknownName:
+                return Capacity(0.0, 0)  # Its jobs will say so, one by one.
+            self._typical[job_type] = Capacity(instance.vcpus, instance.memory_bytes, instance.gpus)
+        return self._typical[job_type]
+
+    def has_lane(self, job_type: str) -> bool:
+        """Whether its queue may have one more lane."""
+        free = self._lanes[job_type] < self.host.queue(job_type).max_slots
+        return free and (self.max_slots is None or self.admission.running < self.max_slots)
+
+    def fits(self, demand: Capacity, who: object) -> bool:
+        """Whether the host has room for it now; if not, it is in line from now on."""
+        self.admission.idle_bytes = sum(each.memory_bytes for idle in self._idle.values() for each in idle)
+        if self.admission.fits(demand, who):
+            self.admission.leave(who)
+            return True
+        self.admission.wait(who, demand)
+        return False
 
     def obtainable(self, job_type: str) -> int:
         """How many lanes of that type there could be in all, on an otherwise idle host."""
-        fit = max(1, math.floor(self.vcpus / self.cost(job_type) + 1e-9))
-        return max(1, min(fit, self.host.queue(job_type).max_slots, self.max_slots or fit))
+        here, each = self.admission.capacity, self.admission.clamped(self.typical(job_type))
+        fit = [here.vcpus / each.vcpus if each.vcpus else math.inf]
+        fit += [here.memory_bytes / each.memory_bytes if each.memory_bytes else math.inf]
+        most = self.host.queue(job_type).max_slots
+        return max(1, min(math.floor(min(*fit, most) + 1e-9), self.max_slots or most))
 
-    def cost(self, job_type: str) -> float:
-        """vCPUs that a lane of that type reserves, at most those of the host."""
-        return min(self.host.instance(self.host.spec(job_type).resources).vcpus, self.vcpus)
-
-    @property
-    def lanes(self) -> float:
-        """vCPUs reserved now."""
-        return sum(sum(each) for each in self._reserved.values())
-
-    def reserve(self, job_type: str) -> None:
+    def reserve(self, job_type: str, demand: Capacity) -> Reservation:
         """Count a lane before its slot exists, so that claims and room cannot run apart."""
-        self._reserved[job_type].append(self.cost(job_type))
+        self._lanes[job_type] += 1
+        self._typical[job_type] = demand
+        return self.admission.start(demand)
 
-    def release(self, job_type: str) -> None:
-        self._reserved[job_type].pop()
+    def release(self, job_type: str, reservation: Reservation) -> None:
+        self._lanes[job_type] -= 1
+        self.admission.end(reservation)
+
+    # -- slots --------------------------------------------------------------------------------------------------
 
     async def obtain(self, job_type: str) -> Slot:
         """An idle slot of that type, or a new one."""
         while self._idle[job_type]:
-            _, slot = self._idle[job_type].pop()
+            slot = self._idle[job_type].pop().slot
             if slot.alive:
-                self._busy[slot] = (job_type, time.monotonic())
+                self._busy[slot] = job_type
                 return slot
         slot = await self.executor.open_slot(new_tag(self.owner))
-        self._busy[slot] = (job_type, time.monotonic())
+        self._busy[slot] = job_type
         return slot
 
     async def give_back(self, slot: Slot) -> None:
         """Return a slot after its work; a dead one is forgotten."""
-        job_type, _ = self._busy.pop(slot)
+        job_type = self._busy.pop(slot)
         if slot.alive:
-            self._idle[job_type].append((time.monotonic(), slot))
+            self._idle[job_type].append(_Idle(slot, time.monotonic()))
+
+    async def prewarm(self, job_types: Iterable[str]) -> None:
+        """Start the slots that a queue keeps (``min_slots``), within what the host could have at work, and load its
+        processor there.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        for job_type in job_types:
+            wanted = min(self.host.queue(job_type).min_slots, self.obtainable(job_type))
+            while self._lanes[job_type] + len(self._idle[job_type]) < wanted:
+                slot = await self.executor.open_slot(new_tag(self.owner))
+                self._idle[job_type].append(_Idle(slot, time.monotonic()))
+                await slot.warm(self.host.spec(job_type))
 
     @property
-    def busy(self) -> Iterable[Slot]:
+    def busy(self) -> Sequence[Slot]:
         return list(self._busy)
 
+    @property
+    def idle(self) -> dict[str, int]:
+        """How many slots wait for work, by type."""
+        return {job_type: len(each) for job_type, each in self._idle.items() if each}
+
     async def reap(self) -> None:
-        """Close slots that were idle for a minute, down to their queue's ``min_slots``."""
-        now = time.monotonic()
-        old = []
-        for job_type, idle in self._idle.items():
-            keep = max(0, self.host.queue(job_type).min_slots - len(self._reserved[job_type]))
-            for entry in idle[: max(0, len(idle) - keep)]:
-                since, slot = entry
-                if now - since > _IDLE_SECONDS:
-                    idle.remove(entry)
-                    old.append(slot)
-        for slot in old:
-            await slot.close()
+        """Close slots that were idle for long, down to their queue's ``min_slots``, and weigh the others."""
+        limit = time.monotonic() - self.host.settings.slots.idle_seconds
+        for job_type in list(self._idle):
+            keep = max(0, self.host.queue(job_type).min_slots - self._lanes[job_type])
+            await self._close_idle(job_type, keep, lambda each: each.since < limit)
+        await anyio.to_thread.run_sync(self._weigh)
+
+    async def make_room(self, job_type: str) -> None:
+        """Close idle slots for the sake of a job that waits for memory; its own type's go last."""
+        if self.admission.idle_bytes:
+            others = [each for each in self._idle if each != job_type]
+            for each in others or [job_type]:
+                await self._close_idle(each, 0, lambda _: True)
+
+    async def _close_idle(self, job_type: str, keep: int, when: Callable[[_Idle], bool]) -> None:
+        idle = self._idle[job_type]
+        for each in idle[: max(0, len(idle) - keep)]:
+            if when(each):
+                idle.remove(each)
+                await each.slot.close()
+
+    def _weigh(self) -> None:
+        for each in [each for idle in list(self._idle.values()) for each in list(idle)]:
+            if not each.memory_bytes:
+                each.memory_bytes = each.slot.memory_bytes()
 
     async def close(self) -> None:
         """Close every slot, busy ones too."""
-        for slot in [*self._busy, *(slot for idle in self._idle.values() for _, slot in idle)]:
+        for slot in [*self._busy, *(each.slot for idle in self._idle.values() for each in idle)]:
             await slot.close()
         self._busy.clear()
         self._idle.clear()

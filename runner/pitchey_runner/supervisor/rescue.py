@@ -9,6 +9,7 @@ from typing import Final
 from pitchey_core.errors import UnknownName
 from pitchey_core.host import Host
 from pitchey_core.process import kill_tree, processes_with_tag
+from pitchey_core.process.cgroups import remove_leftovers
 from pitchey_core.slots import forget_occupancy, occupants
 from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
 from pitchey_runner.supervisor.identity import is_dead_here
@@ -74,7 +75,11 @@ def _give_back_waiting(store: JobStore, host: Host, worker_id: str) -> None:
 
 
 def _clear(worker_id: str) -> bool:
-    """Kill what carries the worker's tag; usually its wardens have seen to that already."""
+    """Kill what carries the worker's tag; usually its wardens have seen to that already.
+
+    What they have frozen, or confined, and left behind is in groups that bear the numbers of dead wardens.
+    """
+    remove_leftovers()
     left: list[int] = []
     for pid in processes_with_tag(worker_id):
         left += kill_tree(pid, tag=worker_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import signal
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
+from pitchey_core.capacity import Capacity
 from pitchey_core.errors import (
     Cancelled,
     LeaseLost,
@@ -24,21 +24,19 @@ from pitchey_core.errors import (
     PitcheyError,
     StoreError,
     TransientError,
-    error_from_record,
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.slots import Executor, Outcome, Report, Slot, forget_occupancy, open_occupancy
 from pitchey_runner.store.interface import (
-    JobFilter,
     JobRecord,
-    JobState,
     JobStore,
     NewJob,
 )
-from pitchey_runner.submission import result_of
+from pitchey_runner.supervisor.admission import Reservation
+from pitchey_runner.supervisor.claiming import Claims
 from pitchey_runner.supervisor.concluding import Ends
-from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted, Teller, Watcher
+from pitchey_runner.supervisor.events import JobProgress, JobStarted, Teller, Watcher
 from pitchey_runner.supervisor.held import Held, share_usage
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
@@ -46,15 +44,14 @@ from pitchey_runner.supervisor.orders import Orders
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
-from pitchey_runner.supervisor.rescue import rescue
+from pitchey_runner.supervisor.rescuing import Rescuer
 from pitchey_runner.supervisor.settling import Settler
-from pitchey_runner.supervisor.threads import in_thread, patiently
+from pitchey_runner.supervisor.threads import in_thread
 
 __all__ = ["Supervisor"]
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 0.02
-_RESCUE_SECONDS: Final = 2.0
 
 
 class Supervisor:
@@ -93,9 +90,7 @@ class Supervisor:
         self.batch_id = batch_id
         self.interrupted = False
         self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
-        self._pool = Pool(
-            host, executor or host.executor(), self._me.id, float(len(os.sched_getaffinity(0))), max_slots
-        )
+        self._pool = Pool(host, executor or host.executor(), self._me.id, max_slots)
         self._held: dict[str, Held] = {}
         self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
         self._patience = host.settings.timing.lease
@@ -104,6 +99,18 @@ class Supervisor:
         self._tell = Teller(watcher, host.registry).tell
         settler = Settler(store, host, backoff_base=backoff_base)
         self._ends = Ends(store, settler, self._held, self._tell, self._patience)
+        self._claims = Claims(
+            store,
+            self._me,
+            self._pool,
+            self._pace,
+            self._ends,
+            self._held,
+            self._start_lane,
+            lambda: self.interrupted,
+            self._patience,
+        )
+        self._rescuer = Rescuer(store, host, self._me, self._ends, self._tell)
         self._fast = False
         self._one_shot: str | None = None
         self._change = anyio.Event()
@@ -130,6 +137,8 @@ class Supervisor:
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
+                if self.host.settings.slots.prewarm and not drain:
+                    await self._pool.prewarm(self.types)
                 async with anyio.create_task_group() as self._lanes:
                     await self._claim_until_done(drain)
                 background.cancel_scope.cancel()
@@ -174,7 +183,7 @@ class Supervisor:
 
     async def _claim_until_done(self, drain: bool) -> None:
         for held in list(self._held.values()):
-            self._start_lane(held.job.type, [held])
+            await self._start_at_once(held)
         counter = seen = -1
         looked = 0.0
         while not self.interrupted:
@@ -185,10 +194,10 @@ class Supervisor:
                 counter = self.store.change_counter()
             if counter != seen or now - looked > 0.25:
                 seen, looked = counter, now
-                started = await self._claim_what_fits()
+                started = await self._claims.take(self.types, self.batch_id)
                 if started:
                     seen = -1
-                elif drain and not self._held and await self._drained():
+                elif drain and not self._held and await self._claims.drained(self.types, self.batch_id):
                     return
                 else:
                     await self._pool.reap()
@@ -196,50 +205,25 @@ class Supervisor:
                 await self._change.wait()
         await self._wind_down()
 
-    async def _claim_what_fits(self) -> int:
-        await patiently(self._patience, self.store.promote_due)
-        ready = await patiently(self._patience, self.store.ready, self.batch_id)
-        started = 0
-        for job_type in [each for each in ready if each in self.types]:
-            waiting = ready[job_type]
-            if self._pool.waits_for_cpu(job_type):
-                # Its job is the next in line: whatever else got the vCPUs that become free would keep it there.
-                break
-            if waiting and (linger := self._pace.linger(job_type, waiting)):
-                await anyio.sleep(linger)
-                waiting = (await patiently(self._patience, self.store.ready, self.batch_id)).get(job_type, 0)
-            while waiting > 0 and self._pool.room(job_type) > 0 and not self.interrupted:
-                limit = self._pace.claim_size(job_type, waiting)
-                claim = partial(self.store.claim, self._me, job_type, limit, batch_id=self.batch_id)
-                jobs = await patiently(self._patience, claim)
-                if not jobs:
-                    break
-                waiting -= len(jobs)
-                started += len(jobs)
-                lane = [Held(job) for job in jobs]
-                self._held.update({held.job.claim.job_id: held for held in lane})
-                self._start_lane(job_type, lane)
-        return started
-
-    async def _drained(self) -> bool:
-        ready = await patiently(self._patience, self.store.ready, self.batch_id)
-        if any(ready.get(job_type) for job_type in self.types):
-            return False
-        retries = JobFilter([JobState.SCHEDULED], self.types, self.batch_id, started=True)
-        if await patiently(self._patience, self.store.counts, retries):
-            return False
-        # Also those of other workers: should one die, its jobs are for us to finish.
-        elsewhere = JobFilter(states=[JobState.PROCESSING], types=self.types, batch_id=self.batch_id)
-        return not await patiently(self._patience, self.store.counts, elsewhere)
-
     # -- a lane: one slot, the jobs of one claim ----------------------------------------------------------------
 
-    def _start_lane(self, job_type: str, lane: list[Held]) -> None:
-        assert self._lanes is not None
-        self._pool.reserve(job_type)
-        self._lanes.start_soon(self._lane, job_type, lane)
+    async def _start_at_once(self, held: Held) -> None:
+        """What was enqueued as already claimed."""
+        try:
+            demand = self._pool.demand(held.job)
+        except PitcheyError as error:
+            await self._ends.fail(held, error)
+        else:
+            self._start_lane(held.job.type, [held], demand)
 
-    async def _lane(self, job_type: str, lane: list[Held]) -> None:
+    def _start_lane(self, job_type: str, lane: list[Held], demand: Capacity) -> None:
+        assert self._lanes is not None
+        reservation = self._pool.reserve(job_type, demand)
+        for held in lane:
+            held.reservation = reservation
+        self._lanes.start_soon(self._lane, job_type, lane, reservation)
+
+    async def _lane(self, job_type: str, lane: list[Held], reservation: Reservation) -> None:
         try:
             if len(lane) > 1 and self._pace.takes_batches(job_type):
                 await self._work(job_type, lane)
@@ -251,7 +235,7 @@ class Supervisor:
                         break
                     await self._work(job_type, [held])
         finally:
-            self._pool.release(job_type)
+            self._pool.release(job_type, reservation)
             unstarted = [held for held in lane if self._held.get(held.job.claim.job_id) is held]
             with anyio.CancelScope(shield=True):
                 await self._ends.release(unstarted, patient=not self._fast)
@@ -385,35 +369,18 @@ class Supervisor:
     # -- dead workers -------------------------------------------------------------------------------------------
 
     async def _rescue_forever(self) -> None:
-        while True:
-            await anyio.sleep(_RESCUE_SECONDS)
-            await self._rescue()
+        async with anyio.create_task_group() as watched:
+            while True:
+                await self._rescuer.wait(watched)
+                await self._rescue()
 
     async def _rescue(self) -> None:
         if self._held:
             # The clock may have jumped past our own leases, or this host may have slept. What we still hold is not
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
-        try:
-            rescued = await in_thread(rescue, self.store, self._me, self.host)
-        except PitcheyError as error:
-            _log.warning("rescue failed: %s", error)
-            return
-        for each in rescued:
-            if each.rolled_forward is not None:
-                await self._ends.roll_forward(each.rolled_forward)
-            elif each.state.finished:
-                await self._tell_of_end(each.job_id)
+        await self._rescuer.rescue(self.batch_id)
         self._change.set()
-
-    async def _tell_of_end(self, job_id: str) -> None:
-        """Of a job that the store itself has ended: it was lost too often, or cancelled when its worker died."""
-        with contextlib.suppress(StoreError):
-            record = await in_thread(self.store.get, job_id)
-            if record is not None and self.batch_id in (None, record.batch_id):
-                error = error_from_record(record.error) if record.error else None
-                result = result_of(record)
-                self._tell(JobSettled(job_id, record.type, record.status, error=error, result=result))
 
     # -- stopping -----------------------------------------------------------------------------------------------
 
@@ -422,6 +389,8 @@ class Supervisor:
         if self._one_shot is not None:
             await in_thread(self.store.cancel, [self._one_shot])
             await self._leases.apply_cancellations()
+        if self._one_shot is None:
+            await self._claims.release_parked()
         while self._held and not self._fast:
             self._change = anyio.Event()
             with anyio.move_on_after(0.1):

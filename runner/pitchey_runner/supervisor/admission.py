@@ -1,0 +1,159 @@
+"""Which jobs may start now: what the host has, what runs, and for whom room is kept. Pure bookkeeping.
+
+Every job reserves the vCPUs, memory and accelerators of its instance type. Memory is never promised twice. A job that
+wants more vCPUs than there are runs when it has all of them. What does not fit waits in line; jobs behind it that fit
+beside what runs go first, until it has waited for :attr:`Admission.backfill_wait`. From then on room is kept for it:
+only what would still fit beside *it* may start, so that it comes to its turn when what runs now has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pitchey_core.capacity import Capacity
+
+__all__ = ["Admission", "Reservation"]
+
+_EPSILON: Final = 1e-9
+
+
+@dataclass(eq=False, slots=True)
+class Reservation:
+    """What a running lane has reserved.
+
+    Attributes:
+        used_bytes: Of its memory, what it is known to use already.
+        frozen: It uses no CPU time now, but keeps its memory.
+    """
+
+    demand: Capacity
+    number: int
+    used_bytes: int = 0
+    frozen: bool = False
+
+    @property
+    def vcpus(self) -> float:
+        return 0.0 if self.frozen else self.demand.vcpus
+
+
+@dataclass(slots=True)
+class _Waiting:
+    demand: Capacity
+    since: float
+    after: int
+    """Lanes with a higher number have started while it waited."""
+
+
+@dataclass(slots=True)
+class Admission:
+    """See the module's docstring.
+
+    Args:
+        capacity: What jobs may use here, all together.
+        backfill_wait: Seconds after which room is kept for what waits.
+        spare: What the host could give now beyond what it gives already, in bytes; asked before a further lane starts
+            beside others, for the host may have other users. ``None``: the capacity is ours alone.
+        clock: Seconds.
+
+    Attributes:
+        idle_bytes: What slots hold that wait for work. They can be closed, so a job that is alone does not mind them.
+    """
+
+    capacity: Capacity
+    backfill_wait: float = 5.0
+    spare: Callable[[], int] | None = None
+    clock: Callable[[], float] = time.monotonic
+    idle_bytes: int = 0
+    _running: list[Reservation] = field(default_factory=list)
+    _waiting: dict[object, _Waiting] = field(default_factory=dict)
+    _started: int = 0
+
+    def clamped(self, demand: Capacity) -> Capacity:
+        """What a job reserves: no more than there is, so that one which wants more runs alone."""
+        return Capacity(
+            min(demand.vcpus, self.capacity.vcpus),
+            min(demand.memory_bytes, self.capacity.memory_bytes),
+            demand.gpus,
+        )
+
+    def fits(self, demand: Capacity, who: object = None) -> bool:
+        """Whether it may start now. ``who`` is the one for whom room may have been kept."""
+        demand = self.clamped(demand)
+        if not self._beside(demand, self._running):
+            return False
+        if self._running and self.spare is not None:
+            promised = sum(max(0, each.demand.memory_bytes - each.used_bytes) for each in self._running)
+            if demand.memory_bytes > self.spare() - promised:
+                return False
+        oldest = self._oldest()
+        return oldest is None or oldest == who or self._leaves_room(demand, self._waiting[oldest])
+
+    def _beside(self, demand: Capacity, running: list[Reservation]) -> bool:
+        vcpus = sum(each.vcpus for each in running) + demand.vcpus
+        memory = sum(each.demand.memory_bytes for each in running) + demand.memory_bytes
+        memory += self.idle_bytes if running else 0
+        gpus = sum(each.demand.gpus for each in running) + demand.gpus
+        here = self.capacity
+        return vcpus <= here.vcpus + _EPSILON and memory <= here.memory_bytes and gpus <= here.gpus
+
+    def _leaves_room(self, demand: Capacity, waiting: _Waiting) -> bool:
+        """Whether the one that waits fits beside it and all that has started since it began to wait."""
+        later = [each for each in self._running if each.number > waiting.after]
+        return self._beside(
+            Capacity(
+                demand.vcpus + waiting.demand.vcpus,
+                demand.memory_bytes + waiting.demand.memory_bytes,
+                demand.gpus + waiting.demand.gpus,
+            ),
+            later,
+        )
+
+    def _oldest(self) -> object:
+        """Who has waited longest, if that is long enough. To keep room for more than one would idle the host."""
+        if not self._waiting:
+            return None
+        who, first = min(self._waiting.items(), key=lambda item: item[1].since)
+        return who if self.clock() - first.since >= self.backfill_wait else None
+
+    def wait(self, who: object, demand: Capacity) -> None:
+        """Note that it is in line and does not fit; its time runs from the first such note."""
+        known = self._waiting.get(who)
+        demand = self.clamped(demand)
+        if known is None:
+            self._waiting[who] = _Waiting(demand, self.clock(), self._started)
+        else:
+            known.demand = demand
+            if self.clock() - known.since < self.backfill_wait:
+                known.after = self._started
+
+    def leave(self, who: object) -> None:
+        """It is no longer in line."""
+        self._waiting.pop(who, None)
+
+    def start(self, demand: Capacity) -> Reservation:
+        """Reserve, whether it fits or not."""
+        self._started += 1
+        reservation = Reservation(self.clamped(demand), self._started)
+        self._running.append(reservation)
+        return reservation
+
+    def end(self, reservation: Reservation) -> None:
+        """Give back."""
+        self._running.remove(reservation)
+
+    @property
+    def running(self) -> int:
+        """How many lanes."""
+        return len(self._running)
+
+    @property
+    def reserved(self) -> Capacity:
+        """All of it together."""
+        return Capacity(
+            sum(each.vcpus for each in self._running),
+            sum(each.demand.memory_bytes for each in self._running),
+            sum(each.demand.gpus for each in self._running),
+        )

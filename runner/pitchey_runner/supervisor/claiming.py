@@ -1,0 +1,150 @@
+"""Takes from the line what the host has room for, and keeps what was claimed and does not fit until it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+
+import anyio
+
+from pitchey_core.capacity import Capacity
+from pitchey_core.errors import PitcheyError
+from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, WorkerInfo
+from pitchey_runner.supervisor.concluding import Ends
+from pitchey_runner.supervisor.held import Held
+from pitchey_runner.supervisor.pace import Pace
+from pitchey_runner.supervisor.pool import Pool
+from pitchey_runner.supervisor.threads import patiently
+
+__all__ = ["Claims"]
+
+StartLane = Callable[[str, list[Held], Capacity], None]
+
+
+@dataclass(eq=False, slots=True)
+class _Parked:
+    """Claimed, and too large for what is free: the type of a job says what it may want, the job what it does."""
+
+    job_type: str
+    lane: list[Held]
+    demand: Capacity
+
+
+@dataclass(slots=True)
+class Claims:
+    """The claims of one worker.
+
+    Args:
+        held: What the worker holds, by job id; shared with the supervisor.
+        start: Starts a lane, which reserves what it is given.
+        stopped: Whether nothing more shall be claimed.
+        patience: Seconds for which trouble with the store is outlasted.
+    """
+
+    store: JobStore
+    me: WorkerInfo
+    pool: Pool
+    pace: Pace
+    ends: Ends
+    held: dict[str, Held]
+    start: StartLane
+    stopped: Callable[[], bool]
+    patience: float
+    _parked: list[_Parked] = field(default_factory=list)
+
+    async def take(self, types: Collection[str], batch_id: str | None) -> int:
+        """Start what fits, in the order of the line, small ones past large ones while these wait; says how many."""
+        started = await self._unpark()
+        await patiently(self.patience, self.store.promote_due)
+        ready = await patiently(self.patience, self.store.ready, batch_id)
+        for job_type in types:
+            if not ready.get(job_type):
+                self.pool.admission.leave(job_type)
+        for job_type in [each for each in ready if each in types]:
+            started += await self._take_type(job_type, ready[job_type], batch_id)
+        return started
+
+    async def _take_type(self, job_type: str, waiting: int, batch_id: str | None) -> int:
+        if waiting and (linger := self.pace.linger(job_type, waiting)):
+            await anyio.sleep(linger)
+            waiting = (await patiently(self.patience, self.store.ready, batch_id)).get(job_type, 0)
+        started = 0
+        while waiting > 0 and await self._may_claim(job_type):
+            limit = self.pace.claim_size(job_type, waiting)
+            jobs = await patiently(
+                self.patience, partial(self.store.claim, self.me, job_type, limit, batch_id=batch_id)
+            )
+            if not jobs:
+                break
+            waiting -= len(jobs)
+            started += len(jobs)
+            await self._place(job_type, jobs)
+        return started
+
+    async def _may_claim(self, job_type: str) -> bool:
+        if self.stopped() or not self.pool.has_lane(job_type):
+            self.pool.admission.leave(job_type)
+            return False
+        if any(each.job_type == job_type for each in self._parked):
+            return False
+        if self.pool.fits(self.pool.typical(job_type), job_type):
+            return True
+        await self.pool.make_room(job_type)
+        return False
+
+    async def _place(self, job_type: str, jobs: Sequence[ClaimedJob]) -> None:
+        """One lane for those of a claim that reserve the same."""
+        held = [Held(job) for job in jobs]
+        self.held.update({each.job.claim.job_id: each for each in held})
+        for _, group in groupby(held, lambda each: (each.job.instance_type, each.job.memory_factor)):
+            lane = list(group)
+            try:
+                demand = self.pool.demand(lane[0].job)
+            except PitcheyError as error:
+                for each in lane:
+                    await self.ends.fail(each, error)
+                continue
+            parked = _Parked(job_type, lane, demand)
+            if not self._start(parked):
+                self._parked.append(parked)
+
+    def _start(self, parked: _Parked) -> bool:
+        if self.pool.has_lane(parked.job_type) and self.pool.fits(parked.demand, parked):
+            self.start(parked.job_type, parked.lane, parked.demand)
+            return True
+        return False
+
+    async def _unpark(self) -> int:
+        """Start what fits by now; what was cancelled or lost meanwhile comes to its end in its lane."""
+        before = len(self._parked)
+        for parked in list(self._parked):
+            gone = all(each.cancelled or each.lost for each in parked.lane)
+            if gone:
+                self.pool.admission.leave(parked)
+                self.start(parked.job_type, parked.lane, Capacity(0.0, 0))
+            if gone or self._start(parked):
+                self._parked.remove(parked)
+        if self._parked:
+            await self.pool.make_room(self._parked[0].job_type)
+        return before - len(self._parked)
+
+    async def drained(self, types: Collection[str], batch_id: str | None) -> bool:
+        """Whether there is nothing left to do, for anybody."""
+        ready = await patiently(self.patience, self.store.ready, batch_id)
+        if any(ready.get(job_type) for job_type in types):
+            return False
+        retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
+        if await patiently(self.patience, self.store.counts, retries):
+            return False
+        # Also those of other workers: should one die, its jobs are for us to finish.
+        elsewhere = JobFilter(states=[JobState.PROCESSING], types=types, batch_id=batch_id)
+        return not await patiently(self.patience, self.store.counts, elsewhere)
+
+    async def release_parked(self) -> None:
+        """Give back what was claimed and never started."""
+        parked, self._parked = self._parked, []
+        for each in parked:
+            self.pool.admission.leave(each)
+            await self.ends.release(each.lane, patient=True)
