@@ -427,6 +427,10 @@ class Warden:
     def die(self) -> NoReturn:
         """The end of the slot: nothing of it may be left."""
         kill_tree(os.getpid(), tag=self.tag)
+        # Here and not above: of all slots, few have had a sandbox.
+        from pitchey_core.isolation.cgroups import remove_left_groups
+
+        remove_left_groups()
         os._exit(0)
 
 
