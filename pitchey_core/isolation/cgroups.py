@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from pitchey_core.isolation.policy import SandboxPolicy
-from pitchey_core.process import pid_namespace
+from pitchey_core.process import pid_namespace, read_process
 
-__all__ = ["Group", "Groups"]
+__all__ = ["Group", "Groups", "remove_left_groups"]
 
 _PREFIX: Final = "pitchey-sandbox"
 _PERIOD_US: Final = 100_000
@@ -226,13 +226,20 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
+def remove_left_groups() -> None:
+    """Remove the empty groups of sandboxes whose owner and launcher were killed together."""
+    with contextlib.suppress(OSError):
+        for hierarchy in _hierarchies():
+            _sweep(hierarchy.folder)
+
+
 def _sweep(folder: Path) -> None:
     """Remove what sandboxes left whose owner was killed together with its launcher."""
     pattern = re.compile(rf"{_PREFIX}-{pid_namespace()}-(\d+)-[0-9a-f]+$")
     with contextlib.suppress(OSError):
         for each in folder.iterdir():
             match = pattern.match(each.name)
-            if match and not Path(f"/proc/{match[1]}").exists():
+            if match and ((owner := read_process(int(match[1]))) is None or not owner.alive):
                 _remove(each)
 
 

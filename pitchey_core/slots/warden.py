@@ -396,6 +396,10 @@ class Warden:
         self.confinement.thaw()
         kill_tree(os.getpid(), tag=self.tag)
         self.confinement.remove()
+        # Here and not above: of all slots, few have had a sandbox.
+        from pitchey_core.isolation.cgroups import remove_left_groups
+
+        remove_left_groups()
         os._exit(0)
 
 

@@ -15,7 +15,8 @@ import pytest
 from sandboxed import POLICY, Run, python
 
 from pitchey_core.isolation import Sandbox, Verdict
-from pitchey_core.process import descendants, scan_processes
+from pitchey_core.isolation.cgroups import remove_left_groups
+from pitchey_core.process import descendants, kill_tree, scan_processes
 
 
 def _until(what: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -181,3 +182,13 @@ def test_a_sandbox_left_open_does_not_keep_its_process(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == (b"ok\n", b"")
+
+
+def test_groups_of_an_owner_that_was_killed_with_its_launcher_are_removed() -> None:
+    support = str(Path(__file__).parents[1] / "support")
+    with subprocess.Popen([sys.executable, "-c", OWNER, support], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"running\n"
+        kill_tree(owner.pid)
+    remove_left_groups()
+    assert _groups(owner.pid) == []
