@@ -203,6 +203,12 @@ class Sandbox:
                 kill_tree(pid)
         prepared.kill()
 
+    @property
+    def warm_launcher(self) -> int | None:
+        """PID of the launcher, if it waits for the next program and whatever it starts is held by namespaces."""
+        launcher = self._launcher
+        return launcher.pid if launcher is not None and launcher.alive and launcher.contained else None
+
     def _end_launcher(self) -> None:
         prepared, self._next = self._next, None
         if prepared is not None:

@@ -7,7 +7,7 @@ import os
 
 from pitchey_core.isolation.sandbox import Sandbox
 
-__all__ = ["shared_sandbox"]
+__all__ = ["launcher_pid", "shared_sandbox"]
 
 _shared: dict[int, Sandbox] = {}
 
@@ -20,3 +20,12 @@ def shared_sandbox() -> Sandbox:
         _shared[os.getpid()] = Sandbox()
         atexit.register(_shared[os.getpid()].close)
     return _shared[os.getpid()]
+
+
+def launcher_pid() -> int | None:
+    """The launcher that stays warm between the jobs of this process, if there is one.
+
+    Only one behind namespaces counts: what its programs leave behind cannot hide below it.
+    """
+    sandbox = _shared.get(os.getpid())
+    return None if sandbox is None else sandbox.warm_launcher

@@ -18,6 +18,7 @@ kind            fields                                                          
 ``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
 ``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host
                 ``alone``: nothing that the job started is left (job → warden)
+                ``kept``: PID of a launcher of sandboxes that stays warm (job → warden)
 ``go``          what a job left behind is gone, the next one may begin                      warden → job
 ``died``        ``error``, ``usage``, ``log_path``: the process of the job is gone          warden → host
                 ``unrun``: keys of those that had not begun

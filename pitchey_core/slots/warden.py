@@ -246,7 +246,7 @@ class Warden:
             self.kill(memory_exceeded(run.memory_limit))
             return
         run.waiting.discard(frame["key"])
-        alone = frame.pop("alone")
+        alone, kept = frame.pop("alone"), frame.pop("kept")
         if run.waiting:
             self.host.put({**frame, "log_path": run.log_path()})
             return
@@ -255,7 +255,7 @@ class Warden:
             frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method=run.meter.method)
         self.running = None
         if not alone:
-            self.clear_leftovers()
+            self.clear_leftovers(kept)
         frame["usage"]["cpu_us"] += run.orphans_cpu_us()
         frame["log_path"] = run.log_path()
         self.host.put(frame)
@@ -268,11 +268,22 @@ class Warden:
         if self.running is None:
             self.recycle_if_due()
 
-    def clear_leftovers(self) -> None:
-        """Nothing survives a finished job: what its process started and left behind dies before the result is told."""
+    def clear_leftovers(self, kept: int | None) -> None:
+        """Nothing survives a finished job: what its process started and left behind dies before the result is told.
+
+        Args:
+            kept: The launcher of sandboxes, which stays warm with what it has prepared for the next job.
+        """
         assert self.child is not None
-        expected = (os.getpid(), self.child.pid)
-        while left := [entry.pid for entry in tree(os.getpid()) if entry.alive and entry.pid not in expected]:
+        while True:
+            alive = [entry.pid for entry in tree(os.getpid()) if entry.alive]
+            spared = {os.getpid(), self.child.pid}
+            # After the others, so that what it prepares meanwhile is not taken for a leftover.
+            if kept is not None and (entry := read_process(kept)) and entry.ppid == self.child.pid:
+                spared.update(each.pid for each in tree(kept))
+            left = [pid for pid in alive if pid not in spared]
+            if not left:
+                break
             for pid in left:
                 kill_tree(pid)
         self.collect()

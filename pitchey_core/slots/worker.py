@@ -117,7 +117,7 @@ class _Server:
         os.write(2, self.end_of_log)
         alone = self.alone()
         for each in done:
-            self.send({**each.as_frame(), "alone": alone})
+            self.send({**each.as_frame(), "alone": alone, "kept": _kept()})
         if not alone:
             self.wait_until_alone()
 
@@ -173,6 +173,12 @@ def _children_of(pid: int) -> int | None:
         return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+
+
+def _kept() -> int | None:
+    """The launcher of sandboxes that the job leaves warm for the next one."""
+    shared = sys.modules.get("pitchey_core.isolation.shared")
+    return None if shared is None else shared.launcher_pid()
 
 
 def serve(channel: socket.socket, end_of_log: bytes) -> NoReturn:
