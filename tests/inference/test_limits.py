@@ -89,7 +89,9 @@ def test_neighbours_of_a_killed_model_are_done(tmp_path: Path, limit: str) -> No
 
 def test_a_model_that_takes_too_long_leaves_its_batch_alive(ask: Any, tmp_path: Path) -> None:
     path = save(endless_model(), tmp_path / "endless.onnx")
-    ask.bench.limits = ask.bench.limits.with_(wall_seconds=2.0)
+    # Loading it is not what is limited here, and takes its time on a busy host.
+    ask("sentiment-v1", {"text": "a wonderful film"})
+    ask.bench.limits = ask.bench.limits.with_(wall_seconds=3.0)
     endless = ask.payload(path, {"tensors": {"x": [[1, 2, 3]]}})
     good = ask.payload("sentiment-v1", {"text": "a wonderful film"})
     found = ask.together([endless, good])
