@@ -14,12 +14,15 @@ from sqlalchemy import create_engine
 
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook, Usage
-from pitchey_runner.store import migrations
+from pitchey_runner.store import migrations, queue_tables
 from pitchey_runner.store.records import TRANSITIONS, Beat, JobState
 from pitchey_runner.store.sqlite import statements
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.store.tables import StoreTable
 from pitchey_runner.testing.store_samples import completed, failed, job, one_claimed, retried, worker
+
+
+TABLES = sorted(StoreTable.metadata.tables)
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def sql(empty_store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_migrations_lead_to_the_declared_tables(empty_store: Path, tmp_path: Path) -> None:
+    assert queue_tables.QueueRow.metadata is StoreTable.metadata
     fresh = tmp_path / "fresh.db"
     engine = create_engine(f"sqlite:///{fresh}")
     StoreTable.metadata.create_all(engine)
@@ -57,7 +61,7 @@ def test_tables_are_strict_and_the_log_is_durable(store: SqliteStore, sql: sqlit
         "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
         " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
     ).fetchall()
-    assert sorted(tables) == [(name, 1) for name in ("attempt", "job", "job_event", "ledger", "worker")]
+    assert sorted(tables) == [(name, 1) for name in TABLES]
     assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     flush = store._writer.write(lambda writer: writer.execute("PRAGMA synchronous").fetchone()[0])
     assert flush == 2, "FULL"
@@ -181,13 +185,26 @@ def test_views_for_people(store: SqliteStore, sql: sqlite3.Connection) -> None:
     assert cost["estimated_cost_usd"] == "1.000000001"
 
 
-def _schema(path: Path) -> dict[str, str]:
+def _schema(path: Path) -> dict[str, list[str]]:
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL"
             " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
         )
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        return {name: _parts(sql) for name, sql in rows}
+
+
+def _parts(sql: str) -> list[str]:
+    """A definition without the order of its columns: a migration can only add to their end."""
+    inside, depth, parts = sql[sql.index("(") + 1 : sql.rindex(")")], 0, [""]
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    around = [sql[: sql.index("(")], sql[sql.rindex(")") :]]
+    return sorted(" ".join(part.split()) for part in parts) + [" ".join(part.split()) for part in around]
 
 
 def _set_state(sql: sqlite3.Connection, state: JobState) -> None:
