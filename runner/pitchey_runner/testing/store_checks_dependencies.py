@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -188,7 +189,7 @@ class DependencyChecks:
         assert (state(store, parent), state(store, child)) == (_S.FAILED, _S.PENDING)
 
 
-def unique(key: str = "k", seconds: float | None = None, **changes: object) -> NewJob:
+def unique(key: str = "k", seconds: float | None = None, **changes: Any) -> NewJob:
     return job(unique=Unique(key, seconds), **changes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -189,7 +190,7 @@ def budget(
     return Budget(BudgetScope.TYPE, "video", period, limit, action)
 
 
-def spend(store: JobStore, cost: int, job_type: str = "video", **changes: object) -> str:
+def spend(store: JobStore, cost: int, job_type: str = "video", **changes: Any) -> str:
     new = job(job_type, **changes)
     store.enqueue([new], claimed_by=worker())
     (claimed,) = store.claimed("w1")

@@ -178,9 +178,14 @@ class ModelLines(ModelMoney):
                 break
             if new.type != job_type or batch_id not in {None, new.batch_id}:
                 continue
+            if job.hold is not None:
+                continue
             if stopping := self._stopping(new.organization_id):
                 ends = [each.ends_at for each in stopping if each.ends_at is not None]
-                job.hold, job.hold_until = Hold.BUDGET, max(ends) if len(ends) == len(stopping) else None
+                until = max(ends) if len(ends) == len(stopping) else None
+                mates = [each for each in self._of_key(job) if _payer(each) == _payer(job)]
+                for each in mates if new.concurrency_key is not None else [job]:
+                    each.hold, each.hold_until = Hold.BUDGET, until
             elif new.concurrency_key is None or self._key_allows(job, chosen):
                 chosen.append(job)
         if chosen:
@@ -286,6 +291,10 @@ class ModelLines(ModelMoney):
 
 def _key(job: ModelJob) -> tuple[str, str | None]:
     return job.new.type, job.new.concurrency_key
+
+
+def _payer(job: ModelJob) -> str:
+    return job.new.organization_id
 
 
 def _bucket(job: ModelJob) -> str:

@@ -74,6 +74,11 @@ def _extend_job() -> None:
         "state = 'pending' AND concurrency_key IS NOT NULL",
     )
     _partial(
+        "job_front_of_key",
+        ["type", "concurrency_key"],
+        "state = 'pending' AND concurrency_key IS NOT NULL AND (hold IS NULL OR hold = 'rate')",
+    )
+    _partial(
         "job_running_of_key",
         ["type", "concurrency_key"],
         "state = 'processing' AND concurrency_key IS NOT NULL",
