@@ -67,7 +67,7 @@ class QueueDefaults:
         retries: Further attempts after the first.
         min_slots: Slots kept once the queue was used.
         max_slots: Most slots at one time.
-        retry: What to do about some errors, see :class:`~pitchey_core.retrying.RetryRule`; those of the
+        retry_rules: What to do about some errors, see :class:`~pitchey_core.retrying.RetryRule`; those of the
             settings come before them.
     """
 
@@ -77,7 +77,7 @@ class QueueDefaults:
     retries: int = 3
     min_slots: int = 1
     max_slots: int = 5
-    retry: tuple[RetryRule, ...] = ()
+    retry_rules: tuple[RetryRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

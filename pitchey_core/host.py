@@ -68,9 +68,9 @@ class Host:
         defaults = self.registry.spec(name).queue
         if given is None:
             return defaults
-        figures = given.model_dump(exclude_none=True, exclude={"retry"})
-        rules = tuple(each.as_rule() for each in given.retry)
-        return replace(defaults, **figures, retry=(*rules, *defaults.retry))
+        figures = given.model_dump(exclude_none=True, exclude={"retry_rules"})
+        rules = tuple(each.as_rule() for each in given.retry_rules)
+        return replace(defaults, **figures, retry_rules=(*rules, *defaults.retry_rules))
 
     def instance(self, name: str) -> InstanceType:
         """An instance type, as configured here or as built in.

@@ -1,4 +1,4 @@
-"""The settings of queues: ``[queues.TYPE]``, ``[[queues.TYPE.retry]]``; and ``[retention]``."""
+"""The settings of queues: ``[queues.TYPE]``, ``[[queues.TYPE.retry_rules]]``; and ``[retention]``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Table(BaseModel):
 
 
 class RetrySettings(Table):
-    """``[[queues.TYPE.retry]]``: see :class:`~pitchey_core.retrying.RetryRule`."""
+    """``[[queues.TYPE.retry_rules]]``: see :class:`~pitchey_core.retrying.RetryRule`."""
 
     error: str | None = None
     exit_code: int | None = None
@@ -52,7 +52,7 @@ class QueueSettings(Table):
         retries: Further attempts after the first.
         min_slots: Slots kept once the queue was used.
         max_slots: Most slots at one time.
-        retry: Rules about errors, ``[[queues.TYPE.retry]]``; the first that matches counts.
+        retry_rules: Rules about errors, ``[[queues.TYPE.retry_rules]]``; the first that matches counts.
     """
 
     batch_size: int | None = Field(None, ge=1)
@@ -61,7 +61,7 @@ class QueueSettings(Table):
     retries: int | None = Field(None, ge=0)
     min_slots: int | None = Field(None, ge=0)
     max_slots: int | None = Field(None, ge=1)
-    retry: tuple[RetrySettings, ...] = ()
+    retry_rules: tuple[RetrySettings, ...] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> QueueSettings:

@@ -122,7 +122,7 @@ class Settler:
 
     def _judge(self, job: ClaimedJob, error: PitcheyError | None) -> Verdict:
         try:
-            rules = self.host.queue(job.type).retry
+            rules = self.host.queue(job.type).retry_rules
         except UnknownName:
             # Its processor is gone since it was claimed.
             rules = ()

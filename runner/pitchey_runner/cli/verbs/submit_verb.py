@@ -33,6 +33,6 @@ def submit_one(ctx: click.Context, processor: str) -> None:
         job = new_job(invocation.host, request_from(ctx, processor, store=store), base=Path.cwd())
         (job_id,) = submit(store, [job])
     if invocation.as_json:
-        write_json({"job_id": job_id, "created": job_id == job.id})
+        write_json({"job_id": job_id} if job_id == job.id else {"job_id": job_id, "created": False})
     else:
         click.echo(job_id)
