@@ -6,7 +6,6 @@ fails takes nothing else with it; nobody is answered before the group is on disk
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -17,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
 from pitchey_core.errors import StoreError
-from pitchey_runner.store.sqlite.connection import connect_writer, patiently
+from pitchey_runner.store.sqlite.connection import SqliteConnection, connect_writer, patiently
 from pitchey_runner.store.sqlite.failures import translated
 from pitchey_runner.store.sqlite.lock import WriterLock
 
@@ -32,7 +31,7 @@ _GOODBYE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    run: Callable[[sqlite3.Connection], Any]
+    run: Callable[[SqliteConnection], Any]
     answer: Future[Any]
 
     def refuse(self, error: Exception) -> None:
@@ -52,7 +51,7 @@ class GroupWriter:
         self._closed = False
         self._writing = 0
 
-    def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, operation: Callable[[SqliteConnection], T]) -> T:
         """Run ``operation`` inside a transaction of the writer thread; durable when this returns.
 
         Raises:
@@ -139,7 +138,7 @@ class _Session:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock: WriterLock | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._connection: SqliteConnection | None = None
 
     def lock(self) -> WriterLock:
         self._lock = self._lock or WriterLock(self._path)
@@ -171,7 +170,7 @@ class _Session:
             lock.close()
 
 
-def _in_savepoint(connection: sqlite3.Connection, operation: _Operation) -> tuple[Any, Exception | None]:
+def _in_savepoint(connection: SqliteConnection, operation: _Operation) -> tuple[Any, Exception | None]:
     connection.execute("SAVEPOINT operation")
     try:
         result = operation.run(connection)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from pitchey_runner.store.sqlite.guards import guards
+from pitchey_runner.store.sql.guards import guards
 
 revision = "0001"
 down_revision = None
@@ -24,8 +24,9 @@ def upgrade() -> None:
     _create_event()
     _create_ledger()
     _create_worker()
-    for statement in (*guards(), *_VIEWS):
-        op.get_bind().exec_driver_sql(statement)
+    bind = op.get_bind()
+    for statement in (*guards(bind.dialect.name), *_VIEWS):
+        bind.exec_driver_sql(statement)
 
 
 def _column(name: str, kind: Any, default: str | None = None, *, null: bool = False) -> sa.Column[Any]:

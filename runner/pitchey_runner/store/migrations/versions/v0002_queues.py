@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from pitchey_runner.store.sqlite.guards import drop_transition_guard, transition_guard
+from pitchey_runner.store.sql.guards import drop_transition_guard, transition_guard
 
 revision = "0002"
 down_revision = "0001"
@@ -25,8 +25,9 @@ def upgrade() -> None:
     _create_queue()
     _create_schedule()
     _create_budget()
-    for statement in (*drop_transition_guard(), *transition_guard()):
-        op.get_bind().exec_driver_sql(statement)
+    bind = op.get_bind()
+    for statement in (*drop_transition_guard(bind.dialect.name), *transition_guard(bind.dialect.name)):
+        bind.exec_driver_sql(statement)
 
 
 def _column(name: str, kind: Any, default: str | None = None, *, null: bool = False) -> sa.Column[Any]:
