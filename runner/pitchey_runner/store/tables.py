@@ -29,6 +29,7 @@ __all__ = ["AttemptRow", "JobEventRow", "JobRow", "LedgerRow", "StoreTable", "Wo
 
 _INTEGER: Any = BigInteger().with_variant(Integer, "sqlite")
 _REAL: Any = Double().with_variant(REAL, "sqlite")
+_TEXT: Any = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _column(kind: Any, *constraints: Any, default: str | None = None, **options: Any) -> Any:
@@ -41,11 +42,11 @@ def _key() -> Any:
 
 
 def _text() -> Any:
-    return _column(Text, nullable=False)
+    return _column(_TEXT, nullable=False)
 
 
 def _text_or_null() -> Any:
-    return _column(Text, nullable=True)
+    return _column(_TEXT, nullable=True)
 
 
 def _integer(default: str | None = None) -> Any:
@@ -119,7 +120,7 @@ class JobRow(StoreTable, table=True):
 
     seq: int = _key()
     id: str = _text()
-    organization_id: str = _column(Text, nullable=False, default="'default'")
+    organization_id: str = _column(_TEXT, nullable=False, default="'default'")
     submitted_by: str | None = _text_or_null()
     type: str = _text()
     state: str = _text()
@@ -244,7 +245,7 @@ class WorkerRow(StoreTable, table=True):
     __tablename__ = "worker"
     __table_args__: ClassVar[Any] = ({"sqlite_strict": True},)
 
-    id: str = _column(Text, primary_key=True, nullable=False)
+    id: str = _column(_TEXT, primary_key=True, nullable=False)
     host: str = _text()
     boot_id: str = _text()
     pid: int = _integer()

@@ -184,7 +184,7 @@ UPDATE job
 RELEASE = """
 UPDATE job
    SET state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'pending' END,
-       completed_at = CASE WHEN cancel_requested = 1 THEN :now END,
+       completed_at = CASE WHEN cancel_requested = 1 THEN CAST(:now AS bigint) END,
        attempt = attempt - 1, worker_id = NULL, lease_until = NULL, started_at = NULL, progress = NULL,
        message = NULL
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'
