@@ -249,7 +249,7 @@ UPDATE job
                    WHEN pause_requested = 1 THEN 'paused'
                    WHEN concurrency_key IS NOT NULL THEN 'concurrency' END,
        unique_held = CASE WHEN cancel_requested = 1 AND unique_until IS NULL THEN 0 ELSE unique_held END,
-       completed_at = CASE WHEN cancel_requested = 1 THEN :now END,
+       completed_at = CASE WHEN cancel_requested = 1 THEN CAST(:now AS bigint) END,
        attempt = attempt - 1, worker_id = NULL, lease_until = NULL, started_at = NULL, progress = NULL,
        message = NULL
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'

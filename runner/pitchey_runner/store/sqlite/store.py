@@ -13,11 +13,13 @@ from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.store import SqlStore
 from pitchey_runner.store.sqlite.connection import ChangeWatch, ReaderPool, patiently
-from pitchey_runner.store.sqlite.writer import GroupWriter
+from pitchey_runner.store.sqlite.writer import group_writer
 
 __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
+
+_POLL_SECONDS = 0.001
 
 
 def _wall_clock() -> int:
@@ -39,7 +41,7 @@ class SqliteStore(SqlStore):
         self._path = path
         self._time = clock
         self._pid = os.getpid()
-        self._writer = GroupWriter(path)
+        self._writer = group_writer(path)
         self._readers = ReaderPool(path)
         self._watch = ChangeWatch(path)
 
@@ -53,6 +55,12 @@ class SqliteStore(SqlStore):
     def change_counter(self) -> int:
         self._refuse_fork()
         return self._watch.counter()
+
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        end = time.monotonic() + timeout
+        while (counter := self.change_counter()) == seen and (left := end - time.monotonic()) > 0:
+            time.sleep(min(_POLL_SECONDS, left))
+        return counter
 
     def _clock(self) -> int:
         return self._time()
