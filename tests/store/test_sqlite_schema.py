@@ -130,7 +130,7 @@ def test_a_mistake_at_the_prompt_is_refused(store: SqliteStore, sql: sqlite3.Con
         ("FREE_HELD", "job_held "),
         ("FIRST_OF_KEY", "job_line_of_key "),
         ("FRONT_OF_KEY", "job_front_of_key "),
-        ("RUNNING_OF_KEY", "job_running_of_key "),
+        ("RUNNING_OF_KEY", "job_lease"),
         ("BEFORE_IN_LINE", "job_ready "),
         ("BEFORE_IN_KEY", "job_line_of_key "),
         ("UNIQUE_HOLDER", "job_unique "),

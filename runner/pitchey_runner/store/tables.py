@@ -78,12 +78,6 @@ class JobRow(StoreTable, table=True):
             where="state = 'pending' AND concurrency_key IS NOT NULL AND (hold IS NULL OR hold = 'rate')",
         ),
         partial_index(
-            "job_running_of_key",
-            "type",
-            "concurrency_key",
-            where="state = 'processing' AND concurrency_key IS NOT NULL",
-        ),
-        partial_index(
             "job_unique",
             "organization_id",
             "type",

@@ -83,8 +83,8 @@ SELECT seq FROM job INDEXED BY job_front_of_key
    AND (hold IS NULL OR hold = 'rate')
 """
 RUNNING_OF_KEY = """
-SELECT count(*) AS running FROM job INDEXED BY job_running_of_key
- WHERE state = 'processing' AND concurrency_key IS NOT NULL AND type = :type AND concurrency_key = :key
+SELECT count(*) AS running FROM job INDEXED BY job_lease
+ WHERE state = 'processing' AND type = :type AND concurrency_key = :key
 """
 BEFORE_IN_KEY = "SELECT count(*) AS count" + _OF_KEY + " AND (sort_key, seq) < (:sort_key, :seq)"
 BEFORE_IN_LINE = """

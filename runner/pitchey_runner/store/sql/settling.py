@@ -53,6 +53,8 @@ class Endings:
             if id(row) in changed:
                 self._rows.append(row)
                 self._follow.of(row)
+                if row["unique_held"] and row["state"] != JobState.SCHEDULED:
+                    self._connection.execute(statements.FREE_KEY_OF_FINISHED, {"seq": row["seq"]})
                 self.happenings.append(_happening(ending, row))
         return [id(row) in changed for row in rows]
 

@@ -80,11 +80,6 @@ def _extend_job() -> None:
         ["type", "concurrency_key"],
         "state = 'pending' AND concurrency_key IS NOT NULL AND (hold IS NULL OR hold = 'rate')",
     )
-    _partial(
-        "job_running_of_key",
-        ["type", "concurrency_key"],
-        "state = 'processing' AND concurrency_key IS NOT NULL",
-    )
     _partial("job_unique", ["organization_id", "type", "unique_key"], "unique_held = 1", unique=True)
 
 
