@@ -20,6 +20,7 @@
     │   ├── OutOfSpace                     the disk is full
     │   └── SlotCrashed                    the child process of the job died
     ├── Cancelled                          somebody asked for the job to stop
+    ├── BudgetExceeded                     a budget is used up and refuses new jobs
     ├── LeaseLost                          another worker owns the job now; publish nothing
     └── StoreError                         the job store cannot be used
 """
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 __all__ = [
+    "BudgetExceeded",
     "Cancelled",
     "ConfigError",
     "DependencyMissing",
@@ -228,11 +230,26 @@ class OutOfSpace(TransientError):
 
 
 class SlotCrashed(TransientError):
-    """The child process that ran the job died: a segmentation fault, an ``os._exit``, a kill from outside."""
+    """The child process that ran the job died: a segmentation fault, an ``os._exit``, a kill from outside.
+
+    Attributes:
+        returncode: Its exit status; negative for a signal; ``None``: not known.
+    """
+
+    def __init__(self, message: str, *, returncode: int | None = None, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.returncode = returncode
+
+    def as_record(self) -> dict[str, Any]:
+        return {**super().as_record(), "returncode": self.returncode}
 
 
 class Cancelled(PitcheyError):
     """The job was cancelled."""
+
+
+class BudgetExceeded(PitcheyError):
+    """A budget is used up, and takes no new jobs until its next period or until it is raised."""
 
 
 class LeaseLost(PitcheyError):
@@ -283,6 +300,7 @@ def error_from_record(record: dict[str, Any]) -> PitcheyError:
 _REBUILT_DEFAULTS: dict[str, dict[str, Any]] = {
     "LimitExceeded": {"limit": "unknown"},
     "ToolFailed": {"tool": "unknown", "returncode": None, "stderr_tail": ""},
+    "SlotCrashed": {"returncode": None},
     "PartialFailure": {"facts": {}},
     "UnknownName": {"kind": "name", "name": "", "suggestions": []},
 }

@@ -17,7 +17,6 @@ __all__ = [
     "InstanceTypeSettings",
     "PriceSettings",
     "ProcessorSettings",
-    "QueueSettings",
     "SlotSettings",
     "Table",
     "TimingSettings",
@@ -50,32 +49,6 @@ _DEFAULT_PRICES: Final = PriceBook()
 
 class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class QueueSettings(Table):
-    """``[queues.TYPE]``: replaces single defaults of a processor's queue.
-
-    Attributes:
-        batch_size: Most jobs in one claim.
-        batch_wait: Seconds that a job waits for its batch to fill.
-        linger: Seconds that an idle slot waits for a fuller batch.
-        retries: Further attempts after the first.
-        min_slots: Slots kept once the queue was used.
-        max_slots: Most slots at one time.
-    """
-
-    batch_size: int | None = Field(None, ge=1)
-    batch_wait: float | None = Field(None, ge=0)
-    linger: float | None = Field(None, ge=0)
-    retries: int | None = Field(None, ge=0)
-    min_slots: int | None = Field(None, ge=0)
-    max_slots: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> QueueSettings:
-        if self.min_slots is not None and self.max_slots is not None and self.min_slots > self.max_slots:
-            raise ValueError(f"min_slots ({self.min_slots}) is larger than max_slots ({self.max_slots})")
-        return self
 
 
 class ProcessorSettings(Table):

@@ -28,6 +28,7 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pitchey_core.errors import ConfigError
+from pitchey_core.queue_settings import QueueSettings, RetentionSettings
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
 from pitchey_core.setting_tables import (
     FetchSettings,
@@ -35,7 +36,6 @@ from pitchey_core.setting_tables import (
     InstanceTypeSettings,
     PriceSettings,
     ProcessorSettings,
-    QueueSettings,
     SlotSettings,
     Table,
     TimingSettings,
@@ -53,6 +53,7 @@ __all__ = [
     "PriceSettings",
     "ProcessorSettings",
     "QueueSettings",
+    "RetentionSettings",
     "Settings",
     "SlotSettings",
     "TimingSettings",
@@ -94,6 +95,7 @@ class Settings(Table):
     timing: TimingSettings = TimingSettings()
     host: HostSettings = HostSettings()
     slots: SlotSettings = SlotSettings()
+    retention: RetentionSettings = RetentionSettings()
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")

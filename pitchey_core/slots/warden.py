@@ -360,9 +360,9 @@ class Warden:
             limit = self.running.memory_limit if self.running is not None else None
             self.kill(memory_exceeded(limit))
             return
-        self.kill(
-            SlotCrashed(f"the process of the job {describe(child.status)}", remedy="its log may say more")
-        )
+        code = None if child.status is None else os.waitstatus_to_exitcode(child.status)
+        what = f"the process of the job {describe(child.status)}"
+        self.kill(SlotCrashed(what, returncode=code, remedy="its log may say more"))
 
     def kill(self, error: PitcheyError) -> None:
         """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""

@@ -1,4 +1,4 @@
-"""Random histories, on SQLite and on the model: every answer and every visible row must be the same."""
+"""Random histories, on a database and on the model: every answer and every visible row must be the same."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.postgres.location import locate
+from pitchey_runner.store.postgres.store import PostgresStore
 from pitchey_runner.store.sqlite.store import SqliteStore
-from pitchey_runner.testing.store_machine import JobStoreMachine
+from pitchey_runner.testing.store_machine_queues import QueueStoreMachine
 
 
 def test_sqlite_does_what_the_model_does(template_store: Path) -> None:
-    class Machine(JobStoreMachine):
+    class Machine(QueueStoreMachine):
         def open_store(self, clock: Callable[[], int]) -> JobStore:
             self.folder = tempfile.TemporaryDirectory()
             path = Path(shutil.copy(template_store, Path(self.folder.name, "jobs.db")))
@@ -27,13 +30,27 @@ def test_sqlite_does_what_the_model_does(template_store: Path) -> None:
             self.store.close()
             self.folder.cleanup()
 
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=50,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    run_state_machine_as_test(Machine, settings=_settings(examples=60))
+
+
+@pytest.mark.slow
+def test_postgres_does_what_the_model_does(new_database: Callable[[], str]) -> None:
+    class Machine(QueueStoreMachine):
+        def open_store(self, clock: Callable[[], int]) -> JobStore:
+            url = new_database()
+            return PostgresStore(url, locate(url), prices=PriceBook(), clock=clock)
+
+        def teardown(self) -> None:
+            self.store.close()
+
+    run_state_machine_as_test(Machine, settings=_settings(examples=10))
+
+
+def _settings(*, examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=50,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
     )

@@ -11,7 +11,12 @@ from pitchey_runner.store.interface import JobStore
 
 __all__ = ["Driver", "driver_of"]
 
-_DRIVERS = {"sqlite": "pitchey_runner.store.sqlite"}
+_DRIVERS = {
+    "sqlite": "pitchey_runner.store.sqlite",
+    "postgresql": "pitchey_runner.store.postgres",
+    "postgres": "pitchey_runner.store.postgres",
+}
+_SHOWN = "sqlite:///PATH, postgresql://USER@HOST/DATABASE"
 
 
 class Driver(Protocol):
@@ -38,6 +43,6 @@ def driver_of(url: str) -> Driver:
     if dialect not in _DRIVERS:
         raise ConfigError(
             f"store: this version of Pitchey has no driver for {dialect}:// stores",
-            remedy=f"use one of: {', '.join(f'{known}:///PATH' for known in _DRIVERS)}",
+            remedy=f"use one of: {_SHOWN}",
         )
     return cast("Driver", import_module(_DRIVERS[dialect]))

@@ -138,6 +138,8 @@ class Claims:
         retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
         if await patiently(self.patience, self.store.counts, retries):
             return False
+        if await patiently(self.patience, self.store.waits_for_rate, types, batch_id):
+            return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=types, batch_id=batch_id)
         return not await patiently(self.patience, self.store.counts, elsewhere)

@@ -40,6 +40,7 @@ from pitchey_runner.supervisor.events import JobProgress, JobStarted, Teller, Wa
 from pitchey_runner.supervisor.held import Held, share_usage
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
+from pitchey_runner.supervisor.maintenance import Maintenance
 from pitchey_runner.supervisor.orders import Orders
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
@@ -137,6 +138,7 @@ class Supervisor:
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
+                background.start_soon(Maintenance(self.store, self.host.settings.retention).run)
                 if self.host.settings.slots.prewarm and not drain:
                     await self._pool.prewarm(self.types)
                 async with anyio.create_task_group() as self._lanes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.sql.connection import Row
 
 __all__ = [
     "MICROS",
@@ -84,7 +84,7 @@ def usage_record(usage: Usage) -> dict[str, Any]:
     return {name: getattr(usage, name) for name in _USAGE_FIELDS}
 
 
-def as_claimed(row: sqlite3.Row) -> ClaimedJob:
+def as_claimed(row: Row) -> ClaimedJob:
     return ClaimedJob(
         claim=Claim(row["id"], row["claim_seq"]),
         type=row["type"],
@@ -103,10 +103,12 @@ def as_claimed(row: sqlite3.Row) -> ClaimedJob:
         settlement=from_json(row["settlement"]),
         memory_factor=row["memory_factor"],
         lost_count=row["lost_count"],
+        pause_requested=bool(row["pause_requested"]),
+        trace_parent=row["trace_parent"],
     )
 
 
-def as_record(row: sqlite3.Row) -> JobRecord:
+def as_record(row: Row) -> JobRecord:
     processing = row["processing_us"]
     return JobRecord(
         id=row["id"],
@@ -137,12 +139,19 @@ def as_record(row: sqlite3.Row) -> JobRecord:
         organization_id=row["organization_id"],
         submitted_by=row["submitted_by"],
         cancel_requested=bool(row["cancel_requested"]),
+        pause_requested=bool(row["pause_requested"]),
+        hold=row["hold"],
+        unique_key=row["unique_key"],
+        concurrency_key=row["concurrency_key"],
+        schedule=row["schedule"],
+        input_bytes=row["input_bytes"],
+        trace_parent=row["trace_parent"],
         processing_time_seconds=None if processing is None else processing / MICROS,
         cost_nanos=row["cost_nanos"],
     )
 
 
-def as_attempt(row: sqlite3.Row) -> Attempt:
+def as_attempt(row: Row) -> Attempt:
     return Attempt(
         number=row["number"],
         claim_seq=row["claim_seq"],
@@ -157,7 +166,7 @@ def as_attempt(row: sqlite3.Row) -> Attempt:
     )
 
 
-def as_event(row: sqlite3.Row) -> JobEvent:
+def as_event(row: Row) -> JobEvent:
     return JobEvent(
         seq=row["seq"],
         job_id=row["job_id"],
@@ -168,7 +177,7 @@ def as_event(row: sqlite3.Row) -> JobEvent:
     )
 
 
-def as_worker(row: sqlite3.Row) -> WorkerRecord:
+def as_worker(row: Row) -> WorkerRecord:
     info = WorkerInfo(
         id=row["id"],
         host=row["host"],

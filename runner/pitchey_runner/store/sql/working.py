@@ -1,11 +1,10 @@
 """Transactions of those who do work: claim, beat, commit manifests, release, promote.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from pitchey_runner.store.records import (
@@ -18,9 +17,13 @@ from pitchey_runner.store.records import (
     ManifestCommit,
     WorkerInfo,
 )
-from pitchey_runner.store.sqlite import statements
-from pitchey_runner.store.sqlite.events import Happening, record
-from pitchey_runner.store.sqlite.rows import as_claimed, printable, span, to_json, usage_record
+from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.consequences import Consequences
+from pitchey_runner.store.sql.events import Happening, record
+from pitchey_runner.store.sql.line_statements import FREE_HELD
+from pitchey_runner.store.sql.lines import Key, choose, rebalance
+from pitchey_runner.store.sql.rows import as_claimed, printable, span, to_json, usage_record
 
 __all__ = [
     "beat",
@@ -37,7 +40,7 @@ __all__ = [
 _DEFAULT_LEASE_SECONDS = 30.0
 
 
-def register_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+def register_worker(connection: SqlConnection, now: int, worker: WorkerInfo) -> None:
     row = {
         "id": worker.id,
         "host": worker.host,
@@ -52,24 +55,26 @@ def register_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo
     connection.execute(statements.REGISTER_WORKER, row)
 
 
-def ensure_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+def ensure_worker(connection: SqlConnection, now: int, worker: WorkerInfo) -> None:
     """Register a worker that somebody took for dead and removed, yet still claims."""
     if connection.execute(statements.WORKER_KNOWN, {"id": worker.id}).fetchone() is None:
         register_worker(connection, now, worker)
 
 
-def remove_worker(connection: sqlite3.Connection, _now: int, worker_id: str) -> None:
+def remove_worker(connection: SqlConnection, _now: int, worker_id: str) -> None:
     connection.execute(statements.REMOVE_WORKER, {"id": worker_id})
 
 
 def claim(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     worker: WorkerInfo,
     job_type: str,
     limit: int,
     batch_id: str | None,
+    counted: bool,
 ) -> list[ClaimedJob]:
+    """Claim; ``counted``: limits may keep some jobs back, and there may be jobs with keys."""
     statement = statements.CLAIM if batch_id is None else statements.CLAIM_OF_BATCH
     named = {
         "worker_id": worker.id,
@@ -79,24 +84,35 @@ def claim(
         "batch_id": batch_id,
         "limit": limit,
     }
+    keys: set[Key] = set()
+    if counted:
+        seqs, keys = choose(connection, now, job_type, limit, batch_id)
+        found = [connection.execute(statements.CLAIM_ONE, {**named, "seq": seq}).fetchone() for seq in seqs]
+        rows = [row for row in found if row is not None]
+    else:
+        rows = connection.execute(statement, named).fetchall()
     # RETURNING promises no order.
-    rows = connection.execute(statement, named).fetchall()
     rows.sort(key=lambda row: (row["sort_key"], row["seq"]))
     if rows:
         ensure_worker(connection, now, worker)
         begin_attempts(
             connection, now, worker.id, [(row["seq"], row["claim_seq"], row["attempt"]) for row in rows]
         )
+    if keys:
+        rebalance(connection, keys)
     return [as_claimed(row) for row in rows]
 
 
 def begin_attempts(
-    connection: sqlite3.Connection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
+    connection: SqlConnection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
 ) -> None:
     """Write attempt and event rows for claims: the job's ``seq``, ``claim_seq``, number of the attempt."""
     connection.executemany(
         statements.INSERT_ATTEMPT,
-        [(seq, claim_seq, number, worker_id, now) for seq, claim_seq, number in claims],
+        [
+            {"seq": seq, "claim_seq": claim_seq, "number": number, "worker_id": worker_id, "now": now}
+            for seq, claim_seq, number in claims
+        ],
     )
     record(
         connection,
@@ -109,7 +125,7 @@ def begin_attempts(
 
 
 def beat(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     worker_id: str,
     beats: Sequence[Beat],
@@ -127,7 +143,7 @@ def beat(
     return [_beat(connection, worker_id, lease_until, each) for each in beats]
 
 
-def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each: Beat) -> Directive:
+def _beat(connection: SqlConnection, worker_id: str, lease_until: int, each: Beat) -> Directive:
     named = {
         "id": each.claim.job_id,
         "claim_seq": each.claim.claim_seq,
@@ -146,12 +162,12 @@ def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each
             "usage": to_json(usage_record(each.usage)),
         }
         connection.execute(statements.BEAT_USAGE, usage)
-    return Directive.CANCEL if row["cancel_requested"] else Directive.CONTINUE
+    if row["cancel_requested"]:
+        return Directive.CANCEL
+    return Directive.PAUSE if row["pause_requested"] else Directive.CONTINUE
 
 
-def commit_manifests(
-    connection: sqlite3.Connection, _now: int, commits: Sequence[ManifestCommit]
-) -> list[bool]:
+def commit_manifests(connection: SqlConnection, _now: int, commits: Sequence[ManifestCommit]) -> list[bool]:
     rows = [
         {
             "id": each.claim.job_id,
@@ -164,9 +180,10 @@ def commit_manifests(
     return [connection.execute(statements.COMMIT_MANIFEST, row).rowcount > 0 for row in rows]
 
 
-def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -> list[bool]:
+def release(connection: SqlConnection, now: int, claims: Sequence[Claim]) -> list[bool]:
     happened: list[Happening] = []
     answers: list[bool] = []
+    follow = Consequences(connection, now)
     for each in claims:
         named = {"id": each.job_id, "claim_seq": each.claim_seq, "now": now}
         row = connection.execute(statements.RELEASE, named).fetchone()
@@ -186,12 +203,18 @@ def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -
         state = JobState(row["state"])
         kind = "cancelled" if state is JobState.CANCELLED else "released"
         happened.append((row["seq"], kind, state, None))
+        follow.of(row)
     record(connection, now, happened)
+    follow.write()
     return answers
 
 
-def promote_due(connection: sqlite3.Connection, now: int, limit: int) -> int:
+def promote_due(connection: SqlConnection, now: int, limit: int) -> int:
     rows = connection.execute(statements.PROMOTE_DUE, {"now": now, "limit": limit}).fetchall()
     rows.sort(key=lambda row: (row["run_at"], row["seq"]))
     record(connection, now, [(row["seq"], "due", JobState.PENDING, None) for row in rows])
+    follow = Consequences(connection, now)
+    for row in (*rows, *connection.execute(FREE_HELD, {"now": now, "limit": limit}).fetchall()):
+        follow.in_line(row)
+    follow.write()
     return len(rows)

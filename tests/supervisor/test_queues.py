@@ -1,0 +1,140 @@
+"""What a supervisor makes of queues: limits at work, schedules, retention, rules about errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from workplace import Workplace
+
+from pitchey_core.errors import (
+    InputError,
+    LimitExceeded,
+    PitcheyError,
+    SlotCrashed,
+    ToolFailed,
+    TransientError,
+)
+from pitchey_core.host import Host
+from pitchey_core.retrying import RetryRule
+from pitchey_runner.store.interface import (
+    AttemptOutcome,
+    JobState,
+    NewSchedule,
+    QueueLimits,
+    RateLimit,
+)
+from pitchey_runner.supervisor import Event, JobStarted, Supervisor
+from pitchey_runner.supervisor.policy import judge
+from pitchey_runner.testing.store_model import ModelStore
+from pitchey_runner.testing.store_samples import ManualClock, one_claimed
+
+
+def test_jobs_of_a_key_run_one_at_a_time(workplace: Workplace) -> None:
+    jobs = [
+        replace(workplace.job("test-sleep", seconds=0.05), concurrency_key="k", concurrency_limit=1)
+        for _ in range(4)
+    ]
+    records, _ = workplace.drain(*jobs)
+    assert {record.status for record in records} == {JobState.COMPLETED}
+    spans = sorted((record.started_at, record.completed_at) for record in records)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_a_drain_waits_for_a_rate(workplace: Workplace) -> None:
+    with workplace.store() as store:
+        store.limit_queue("test-noop", QueueLimits(rate=RateLimit(2, 0.5)))
+    records, _ = workplace.drain(*[workplace.job("test-noop", value=n) for n in range(5)])
+    assert {record.status for record in records} == {JobState.COMPLETED}
+    starts = sorted(record.started_at for record in records)
+    assert (starts[-1] - starts[0]).total_seconds() >= 0.7
+
+
+def test_a_drain_does_not_wait_for_a_paused_queue(workplace: Workplace) -> None:
+    with workplace.store() as store:
+        store.pause_queue("test-noop", paused=True)
+    (waiting, done), _ = workplace.drain(workplace.job("test-noop"), workplace.job("test-sleep", seconds=0))
+    assert (waiting.status, done.status) == (JobState.PENDING, JobState.COMPLETED)
+
+
+def test_a_supervisor_fires_schedules_and_deletes_what_is_old(workplace: Workplace) -> None:
+    host = Host.from_settings(
+        workplace.registry, **workplace.overrides, retention={"completed": 0, "failed": 1000}
+    )
+    with workplace.store() as store:
+        old = workplace.drain(workplace.job("test-noop"), workplace.job("test-fail", error="InputError"))[0]
+        store.set_schedule(NewSchedule("each second", "* * * * * *", workplace.job("test-noop", value=7)))
+
+        def stop_after_the_scheduled(event: Event) -> None:
+            if isinstance(event, JobStarted) and event.payload.get("value") == 7:
+                supervisor.stop()
+
+        supervisor = Supervisor(store, host, watcher=stop_after_the_scheduled)
+        anyio.run(supervisor.run)
+        (record,) = store.schedules()
+        left = {each.id: each.schedule for each in store.list()}
+    assert record.last_job_id in left
+    assert left[str(record.last_job_id)] == "each second"
+    assert old[0].id not in left
+    assert old[1].id in left
+
+
+RULES = (
+    RetryRule(error="ToolFailed", exit_code=69, retries=5),
+    RetryRule(signal="SIGKILL", retries=1, backoff=0.0),
+    RetryRule(error="TransientError", retries=0),
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "again"),
+    [
+        (ToolFailed("no", tool="ffmpeg", returncode=69), 5, True),
+        (ToolFailed("no", tool="ffmpeg", returncode=69), 6, False),
+        (ToolFailed("no", tool="ffmpeg", returncode=1), 1, False),
+        (ToolFailed("no", tool="ffmpeg", returncode=-9), 1, True),
+        (ToolFailed("no", tool="ffmpeg", returncode=-9), 2, False),
+        (SlotCrashed("dead", returncode=-9), 1, True),
+        (SlotCrashed("dead", returncode=-11), 1, False),
+        (TransientError("later"), 1, False),
+        (InputError("never"), 1, False),
+        (LimitExceeded("much", limit="memory"), 1, True),
+    ],
+)
+def test_the_first_rule_that_matches_decides(error: PitcheyError, attempt: int, again: bool) -> None:
+    store = ModelStore(clock=ManualClock())
+    job = replace(one_claimed(store, max_attempts=3), attempt=attempt)
+    verdict = judge(job, error, rules=RULES)
+    assert verdict.outcome is AttemptOutcome.FAILED
+    assert verdict.state is (JobState.SCHEDULED if again else JobState.FAILED)
+
+
+def test_lost_attempts_do_not_count() -> None:
+    job = replace(one_claimed(ModelStore(clock=ManualClock())), attempt=3, lost_count=2)
+    assert judge(job, SlotCrashed("dead", returncode=-9), rules=RULES).state is JobState.SCHEDULED
+
+
+def test_rules_of_the_settings_are_obeyed(workplace: Workplace) -> None:
+    rules: list[dict[str, Any]] = [{"error": "ProcessorError", "retries": 0}]
+    host = Host.from_settings(
+        workplace.registry, **workplace.overrides, queues={"test-fail": {"retry_rules": rules}}
+    )
+    assert host.queue("test-fail").retry_rules == (RetryRule(error="ProcessorError", retries=0),)
+    with workplace.store() as store:
+        (job_id,) = store.enqueue([workplace.job("test-fail")])
+        run: Callable[..., Any] = partial(Supervisor(store, host).run, drain=True)
+        anyio.run(run)
+        record = store.get(str(job_id))
+    assert record is not None
+    assert (record.status, record.retry_count) == (JobState.FAILED, 0)
+
+
+def test_a_process_that_was_killed_says_by_what(workplace: Workplace) -> None:
+    (record,), _ = workplace.drain(replace(workplace.job("test-crash", how="kill"), max_attempts=1))
+    assert record.error is not None
+    assert (record.error["class"], record.error["returncode"]) == ("SlotCrashed", -9)
