@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.pricing import PriceBook
-from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.interface import JobStore, NewJob
+
+if TYPE_CHECKING:
+    from pitchey_runner.store.joining import JoinedConnection
 
 __all__ = ["Driver", "driver_of"]
 
@@ -19,6 +23,9 @@ class Driver(Protocol):
 
     def open_store(self, url: str, prices: PriceBook) -> JobStore:
         """Open the store, and create it where it does not exist."""
+
+    def enqueue_in(self, url: str, connection: JoinedConnection, jobs: Sequence[NewJob]) -> list[str | None]:
+        """See :func:`pitchey_runner.store.joining.enqueue_in`."""
 
     def upgrade(self, url: str) -> str:
         """See :func:`pitchey_runner.store.migrations.upgrade`."""
