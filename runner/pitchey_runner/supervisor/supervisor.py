@@ -99,7 +99,8 @@ class Supervisor:
         self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
-        self._tell = Teller(watcher, host.registry).tell
+        self._teller = Teller(watcher, host.registry, store)
+        self._tell = self._teller.tell
         settler = Settler(store, host, backoff_base=backoff_base)
         self._ends = Ends(store, settler, self._held, self._tell, self._patience)
         self._fast = False
@@ -118,6 +119,7 @@ class Supervisor:
             StoreError: The store cannot be used.
         """
         await in_thread(self.store.register_worker, self._me)
+        await in_thread(self._teller.open)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
@@ -139,6 +141,7 @@ class Supervisor:
                 await self._ends.release(list(self._held.values()))
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
+                await in_thread(self._teller.close)
 
     async def run_one(self, job: NewJob) -> JobRecord:
         """Enqueue one job as already claimed by this worker, see it through its retries, and return its record."""
@@ -273,7 +276,7 @@ class Supervisor:
             orders = [(held, order) for held, order in orders if held not in stopped]
             for held, order in orders:
                 held.slot, held.started = slot, began
-                self._tell(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
+                self._tell(JobStarted.of(held.job))
             if orders:
                 keys = {order.key: held for held, order in orders}
                 outcomes = await slot.run([order for _, order in orders], partial(self._report, keys))

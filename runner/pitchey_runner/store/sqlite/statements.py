@@ -244,6 +244,7 @@ EVENTS = """
 SELECT job_event.*, job.id AS job_id FROM job_event CROSS JOIN job ON job.seq = job_event.job_seq
  WHERE job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
 """
+LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM job_event"
 EVENTS_OF_JOB = """
 SELECT job_event.*, job.id AS job_id FROM job CROSS JOIN job_event ON job_event.job_seq = job.seq
  WHERE job.id = :id AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit

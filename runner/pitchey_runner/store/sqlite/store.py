@@ -207,6 +207,9 @@ class SqliteStore(JobStore):
         named = {"id": job_id, "after": after, "limit": max(0, limit)}
         return [as_event(row) for row in self._read(statement, named)]
 
+    def last_event(self) -> int:
+        return int(self._read(statements.LAST_EVENT)[0][0])
+
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
         statement = statements.COSTS_BY_TYPE if group is CostGroup.TYPE else statements.COSTS_BY_DAY
         rows = self._read(statement, {"since": 0 if since is None else micros(since)})

@@ -1,0 +1,1 @@
+"""What operators' tools are told: metrics to scrape, and traces."""
