@@ -20,6 +20,7 @@
     │   ├── OutOfSpace                     the disk is full
     │   └── SlotCrashed                    the child process of the job died
     ├── Cancelled                          somebody asked for the job to stop
+    ├── BudgetExceeded                     a budget is used up and refuses new jobs
     ├── LeaseLost                          another worker owns the job now; publish nothing
     └── StoreError                         the job store cannot be used
 """
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 __all__ = [
+    "BudgetExceeded",
     "Cancelled",
     "ConfigError",
     "DependencyMissing",
@@ -233,6 +235,10 @@ class SlotCrashed(TransientError):
 
 class Cancelled(PitcheyError):
     """The job was cancelled."""
+
+
+class BudgetExceeded(PitcheyError):
+    """A budget is used up, and takes no new jobs until its next period or until it is raised."""
 
 
 class LeaseLost(PitcheyError):

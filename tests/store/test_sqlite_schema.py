@@ -14,12 +14,15 @@ from sqlalchemy import create_engine
 
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook, Usage
-from pitchey_runner.store import migrations
-from pitchey_runner.store.records import TRANSITIONS, Beat, JobState
-from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store import migrations, queue_tables
+from pitchey_runner.store.records import TRANSITIONS, Beat, JobState, Unique
+from pitchey_runner.store.sqlite import line_statements, money_statements, statements
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.store.tables import StoreTable
 from pitchey_runner.testing.store_samples import completed, failed, job, one_claimed, retried, worker
+
+STATEMENTS = {**vars(statements), **vars(line_statements), **vars(money_statements)}
+TABLES = sorted(StoreTable.metadata.tables)
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def sql(empty_store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_migrations_lead_to_the_declared_tables(empty_store: Path, tmp_path: Path) -> None:
+    assert queue_tables.QueueRow.metadata is StoreTable.metadata
     fresh = tmp_path / "fresh.db"
     engine = create_engine(f"sqlite:///{fresh}")
     StoreTable.metadata.create_all(engine)
@@ -57,7 +61,7 @@ def test_tables_are_strict_and_the_log_is_durable(store: SqliteStore, sql: sqlit
         "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
         " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
     ).fetchall()
-    assert sorted(tables) == [(name, 1) for name in ("attempt", "job", "job_event", "ledger", "worker")]
+    assert sorted(tables) == [(name, 1) for name in TABLES]
     assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     flush = store._writer.write(lambda writer: writer.execute("PRAGMA synchronous").fetchone()[0])
     assert flush == 2, "FULL"
@@ -120,6 +124,19 @@ def test_a_mistake_at_the_prompt_is_refused(store: SqliteStore, sql: sqlite3.Con
         ("BEAT", "sqlite_autoindex_job_1 "),
         ("FINISH", "sqlite_autoindex_job_1 "),
         ("FIND", "sqlite_autoindex_job_1 "),
+        ("PURGE_OLD", "job_state "),
+        ("CANDIDATES", "job_ready "),
+        ("CANDIDATES_OF_BATCH", "job_ready_of_batch "),
+        ("FREE_HELD", "job_held "),
+        ("FIRST_OF_KEY", "job_line_of_key "),
+        ("FRONT_OF_KEY", "job_front_of_key "),
+        ("RUNNING_OF_KEY", "job_running_of_key "),
+        ("BEFORE_IN_LINE", "job_ready "),
+        ("BEFORE_IN_KEY", "job_line_of_key "),
+        ("UNIQUE_HOLDER", "job_unique "),
+        ("FREE_UNIQUE_KEY", "job_unique "),
+        ("WAITING_ON", "job_dependency_of_parent "),
+        ("SAMPLES", "ledger_of_type "),
         ("EVENTS_OF_JOB", "job_event_of_job "),
     ],
 )
@@ -130,10 +147,13 @@ def test_statements_use_their_index(
     for analyzed in (False, True):
         if analyzed:
             sql.execute("ANALYZE")
-        plan = _plan(sql, getattr(statements, statement))
+        plan = _plan(sql, STATEMENTS[statement])
         assert f"INDEX {index}" in plan, plan
         assert "SCAN job\n" not in plan, plan
-        if statement.startswith(("CLAIM", "PROMOTE")) and statement != "CLAIMED":
+        if (
+            statement.startswith(("CLAIM", "PROMOTE", "CANDIDATES", "FIRST", "SAMPLES"))
+            and statement != "CLAIMED"
+        ):
             assert "TEMP B-TREE" not in plan, plan
 
 
@@ -151,7 +171,7 @@ def test_counting_reads_no_payloads(
 def test_future_jobs_are_not_in_the_ready_index(store: SqliteStore, sql: sqlite3.Connection) -> None:
     store.enqueue([job(delay_seconds=60) for _ in range(50)] + [job()])
     assert sql.execute(
-        "SELECT count(*) FROM job INDEXED BY job_ready WHERE state = 'pending'"
+        "SELECT count(*) FROM job INDEXED BY job_ready WHERE state = 'pending' AND hold IS NULL"
     ).fetchone() == (1,)
 
 
@@ -181,13 +201,26 @@ def test_views_for_people(store: SqliteStore, sql: sqlite3.Connection) -> None:
     assert cost["estimated_cost_usd"] == "1.000000001"
 
 
-def _schema(path: Path) -> dict[str, str]:
+def _schema(path: Path) -> dict[str, list[str]]:
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL"
             " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
         )
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        return {name: _parts(sql) for name, sql in rows}
+
+
+def _parts(sql: str) -> list[str]:
+    """A definition without the order of its columns: a migration can only add to their end."""
+    inside, depth, parts = sql[sql.index("(") + 1 : sql.rindex(")")], 0, [""]
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    around = [sql[: sql.index("(")], sql[sql.rindex(")") :]]
+    return sorted(" ".join(part.split()) for part in parts) + [" ".join(part.split()) for part in around]
 
 
 def _set_state(sql: sqlite3.Connection, state: JobState) -> None:
@@ -201,6 +234,8 @@ def _fill(store: SqliteStore) -> None:
     store.enqueue([job("code", batch_id="b", item_key=str(number)) for number in range(30)])
     store.enqueue([job(delay_seconds=60, batch_id="c") for _ in range(30)])
     store.enqueue([job() for _ in range(30)])
+    keyed = [job(concurrency_key=str(number % 3), concurrency_limit=2) for number in range(30)]
+    store.enqueue([*keyed, *(job(unique=Unique(str(number))) for number in range(30))])
     for claimed in store.claim(worker(), "video", 20):
         store.settle([retried(claimed.claim) if claimed.claim.job_id < "8" else completed(claimed.claim)])
 

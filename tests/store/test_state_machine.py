@@ -13,11 +13,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.sqlite.store import SqliteStore
-from pitchey_runner.testing.store_machine import JobStoreMachine
+from pitchey_runner.testing.store_machine_queues import QueueStoreMachine
 
 
 def test_sqlite_does_what_the_model_does(template_store: Path) -> None:
-    class Machine(JobStoreMachine):
+    class Machine(QueueStoreMachine):
         def open_store(self, clock: Callable[[], int]) -> JobStore:
             self.folder = tempfile.TemporaryDirectory()
             path = Path(shutil.copy(template_store, Path(self.folder.name, "jobs.db")))

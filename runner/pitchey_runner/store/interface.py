@@ -11,12 +11,32 @@ nano-dollars.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Self
 
 from pitchey_core.resources import INSTANCE_TYPES
+from pitchey_runner.store.queue_interface import QueueStore
+from pitchey_runner.store.queue_records import (
+    ALL_QUEUES,
+    Budget,
+    BudgetAction,
+    BudgetEvent,
+    BudgetPeriod,
+    BudgetScope,
+    BudgetStatus,
+    Estimate,
+    Explanation,
+    Hold,
+    Missed,
+    NewSchedule,
+    QueueLimits,
+    QueueRecord,
+    Reason,
+    ReasonKind,
+    ScheduleRecord,
+)
 from pitchey_runner.store.records import (
     EVERYTHING,
     TRANSITIONS,
@@ -27,31 +47,48 @@ from pitchey_runner.store.records import (
     ClaimedJob,
     CostGroup,
     CostRow,
+    Dependency,
     Directive,
+    JobEdit,
     JobEvent,
     JobFilter,
     JobRecord,
     JobState,
     ManifestCommit,
     NewJob,
+    OnFailure,
     Priority,
+    RateLimit,
     Rescue,
     Settlement,
+    Unique,
     WorkerInfo,
     WorkerRecord,
 )
 
 __all__ = [
+    "ALL_QUEUES",
     "EVERYTHING",
     "TRANSITIONS",
     "Attempt",
     "AttemptOutcome",
     "Beat",
+    "Budget",
+    "BudgetAction",
+    "BudgetEvent",
+    "BudgetPeriod",
+    "BudgetScope",
+    "BudgetStatus",
     "Claim",
     "ClaimedJob",
     "CostGroup",
     "CostRow",
+    "Dependency",
     "Directive",
+    "Estimate",
+    "Explanation",
+    "Hold",
+    "JobEdit",
     "JobEvent",
     "JobFilter",
     "JobRecord",
@@ -59,10 +96,20 @@ __all__ = [
     "JobStore",
     "ManifestCommit",
     "MemoryOf",
+    "Missed",
     "NewJob",
+    "NewSchedule",
+    "OnFailure",
     "Priority",
+    "QueueLimits",
+    "QueueRecord",
+    "RateLimit",
+    "Reason",
+    "ReasonKind",
     "Rescue",
+    "ScheduleRecord",
     "Settlement",
+    "Unique",
     "WorkerInfo",
     "WorkerRecord",
     "built_in_memory",
@@ -79,7 +126,7 @@ def built_in_memory(instance_type: str) -> int | None:
     return None if known is None else known.memory_bytes
 
 
-class JobStore(ABC):
+class JobStore(QueueStore):
     """See the module's docstring.
 
     Raises (every method): :class:`~pitchey_core.errors.StoreError` when the database cannot be used, and
@@ -116,8 +163,15 @@ class JobStore(ABC):
         """Insert jobs, all or none; durable when it returns.
 
         A job whose ``(batch_id, item_key)`` is already there is not inserted: its place in the answer is
-        ``None``. With ``claimed_by`` the jobs are inserted as already claimed by that (registered) worker,
-        ``claim_seq`` 1, attempt 1; the claim is read back with :meth:`claimed`.
+        ``None``. Nor is one whose unique key is taken: in its place stands the id of the job that has it.
+        A job with dependencies that are not completed is ``blocked``; one that depends on a job which failed
+        or was cancelled before is treated as if that happened now. With ``claimed_by`` the jobs are inserted
+        as already claimed by that (registered) worker, ``claim_seq`` 1, attempt 1, whatever limits there are;
+        the claim is read back with :meth:`claimed`.
+
+        Raises:
+            UnknownName: A job depends on one that is neither in the store nor an earlier one of this call.
+            BudgetExceeded: A budget that covers one of the jobs is used up and refuses new ones.
         """
 
     @abstractmethod
@@ -130,11 +184,16 @@ class JobStore(ABC):
     def retry(self, ids: Sequence[str]) -> list[JobState | None]:
         """Make ``failed`` and ``cancelled`` jobs ``pending`` again with all their attempts before them.
 
-        The attempt history is kept. Jobs in other states keep their state."""
+        The attempt history is kept. Jobs in other states keep their state, and so do those whose unique key
+        another job has by now. One that depends on jobs which are not finished is ``blocked`` by them again;
+        over those that failed or were cancelled the retry has the last word. What was cancelled with a job
+        that it depended on is not brought back with it: retry both."""
 
     @abstractmethod
     def purge(self, ids: Sequence[str]) -> int:
-        """Delete finished jobs with their attempts and events; says how many. The ledger is kept."""
+        """Delete finished jobs with their attempts and events; says how many. The ledger is kept.
+
+        A job that others still wait for stays."""
 
     # -- workers -------------------------------------------------------------------------------------------
 
@@ -152,7 +211,9 @@ class JobStore(ABC):
     def claim(
         self, worker: WorkerInfo, job_type: str, limit: int, *, batch_id: str | None = None
     ) -> list[ClaimedJob]:
-        """Claim up to ``limit`` ready jobs of one type, in the order of the line (see :class:`Priority`)."""
+        """Claim up to ``limit`` ready jobs of one type, in the order of the line (see :class:`Priority`).
+
+        Pauses, limits, rates and budgets are kept to, exactly, by all claimers together."""
 
     @abstractmethod
     def claimed(self, worker_id: str) -> list[ClaimedJob]:
@@ -216,7 +277,9 @@ class JobStore(ABC):
 
     @abstractmethod
     def promote_due(self, limit: int = 1000) -> int:
-        """Move ``scheduled`` jobs whose time has come to ``pending``; says how many."""
+        """Move ``scheduled`` jobs whose time has come to ``pending``; says how many.
+
+        Also puts back in line what a rate or a budget has held until now."""
 
     # -- readers -------------------------------------------------------------------------------------------
 
@@ -233,7 +296,8 @@ class JobStore(ABC):
 
     @abstractmethod
     def ready(self, batch_id: str | None = None) -> dict[str, int]:
-        """``pending`` jobs per type; the types in the order in which their first jobs stand in line."""
+        """Jobs per type that could be claimed now; the types in the order in which their first jobs stand in
+        line. Of a limited queue as many as its limits let start."""
 
     @abstractmethod
     def next_due(self, batch_id: str | None = None) -> float | None:
@@ -251,7 +315,7 @@ class JobStore(ABC):
 
     @abstractmethod
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
-        """Cost per type or per day (UTC), from the ledger."""
+        """Cost per type, organization or day (UTC), from the ledger."""
 
     # Last, because below it the name would hide the built-in type in annotations.
     @abstractmethod

@@ -5,7 +5,6 @@ Times are UTC datetimes, money is in nano-dollars, durations in seconds.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -13,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pitchey_core.pricing import Usage, format_usd
+from pitchey_runner.store.new_job import Dependency, NewJob, OnFailure, Priority, RateLimit, Unique
 
 __all__ = [
     "EVERYTHING",
@@ -24,16 +24,21 @@ __all__ = [
     "ClaimedJob",
     "CostGroup",
     "CostRow",
+    "Dependency",
     "Directive",
+    "JobEdit",
     "JobEvent",
     "JobFilter",
     "JobRecord",
     "JobState",
     "ManifestCommit",
     "NewJob",
+    "OnFailure",
     "Priority",
+    "RateLimit",
     "Rescue",
     "Settlement",
+    "Unique",
     "WorkerInfo",
     "WorkerRecord",
 ]
@@ -66,26 +71,11 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
         {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.SCHEDULED, JobState.PENDING}
     ),
     JobState.COMPLETED: frozenset(),
-    # Asked for by a person: `retry` and `dead retry`.
-    JobState.FAILED: frozenset({JobState.PENDING}),
-    JobState.CANCELLED: frozenset({JobState.PENDING}),
+    # Asked for by a person: `retry` and `dead retry`. Blocked again, where it depends on what is not finished.
+    JobState.FAILED: frozenset({JobState.PENDING, JobState.BLOCKED}),
+    JobState.CANCELLED: frozenset({JobState.PENDING, JobState.BLOCKED}),
 }
 """The one transition table. Stores enforce it in the database as well."""
-
-
-class Priority(StrEnum):
-    """A priority is a head start in the line, so a lower one is delayed but never starved."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-    @property
-    def head_start_seconds(self) -> float:
-        return _HEAD_START[self]
-
-
-_HEAD_START = {Priority.HIGH: 3600.0, Priority.MEDIUM: 600.0, Priority.LOW: 0.0}
 
 
 class AttemptOutcome(StrEnum):
@@ -99,50 +89,15 @@ class AttemptOutcome(StrEnum):
 
 
 class Directive(StrEnum):
-    """What the store answers to a heartbeat."""
+    """What the store answers to a heartbeat.
 
-    CONTINUE = "continue"
-    CANCEL = "cancel"
-    LOST = "lost"
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job to enqueue.
-
-    Attributes:
-        type: Name of the processor, never an alias; also the name of the queue.
-        payload: JSON object, with every path already an absolute URL.
-        output: URL of the folder that the outputs are published in.
-        overwrite: Whether outputs that exist there may be replaced.
-        delay_seconds: How long to wait before the job becomes ready.
-        max_attempts: Attempts in all; retries + 1.
-        batch_id: The batch that this job belongs to.
-        item_key: Identity of the item within its batch; unique per batch.
-        input_digest: Digest of type, payload and inputs.
-        wall_limit: Seconds that one run may take; ``None``: the processor's own.
+    ``continue``: run, and thaw what is frozen. ``pause``: be frozen, and go on beating.
     """
 
-    type: str
-    payload: dict[str, Any]
-    priority: Priority = Priority.MEDIUM
-    output: str | None = None
-    overwrite: bool = False
-    delay_seconds: float = 0.0
-    max_attempts: int = 4
-    instance_type: str = "standard-1"
-    wall_limit: float | None = None
-    batch_id: str | None = None
-    item_key: str | None = None
-    input_digest: str | None = None
-    plugin_version: str | None = None
-    organization_id: str = "default"
-    submitted_by: str | None = None
-    id: str = field(default_factory=_new_id)
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +137,22 @@ class ClaimedJob:
     settlement: dict[str, Any] | None = None
     memory_factor: float = 1.0
     lost_count: int = 0
+    pause_requested: bool = False
+    trace_parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEdit:
+    """Changes to a job that is not running and not completed; ``None`` leaves what is there.
+
+    A new priority moves the job in the line, from its old due time on.
+    """
+
+    payload: dict[str, Any] | None = None
+    priority: Priority | None = None
+    max_attempts: int | None = None
+    instance_type: str | None = None
+    wall_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +319,13 @@ class JobRecord:
     organization_id: str
     submitted_by: str | None
     cancel_requested: bool
+    pause_requested: bool
+    hold: str | None
+    unique_key: str | None
+    concurrency_key: str | None
+    schedule: str | None
+    input_bytes: int | None
+    trace_parent: str | None
     processing_time_seconds: float | None
     cost_nanos: int
 
@@ -367,6 +345,8 @@ class JobFilter:
 
     Attributes:
         started: Only jobs that were claimed before.
+        before: Only jobs created before.
+        errors: Only jobs whose last attempt ended with an error of such a class.
     """
 
     states: Collection[JobState] = ()
@@ -374,20 +354,27 @@ class JobFilter:
     batch_id: str | None = None
     ids: Collection[str] = ()
     since: datetime | None = None
+    before: datetime | None = None
     started: bool = False
+    organization_id: str | None = None
+    errors: Collection[str] = ()
 
 
 EVERYTHING = JobFilter()
 
 
 class CostGroup(StrEnum):
+    """``queue`` is the same as ``type``: each type of jobs has its own queue."""
+
     TYPE = "type"
     DAY = "day"
+    QUEUE = "queue"
+    ORGANIZATION = "organization"
 
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """Attempts and their cost, summed over a type or a day (``key``)."""
+    """Attempts and their cost, summed over a group (``key``)."""
 
     key: str
     jobs: int

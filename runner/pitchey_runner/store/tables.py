@@ -8,71 +8,30 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    PrimaryKeyConstraint,
-    Text,
-    UniqueConstraint,
-    text,
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
+
+from pitchey_runner.store.columns import (
+    INTEGER,
+    REAL_NUMBER,
+    StoreTable,
+    column,
+    integer,
+    integer_or_null,
+    key,
+    partial_index,
+    real_or_null,
+    text_column,
+    text_or_null,
 )
-from sqlalchemy.types import REAL
-from sqlmodel import Field, SQLModel
 
 __all__ = ["AttemptRow", "JobEventRow", "JobRow", "LedgerRow", "StoreTable", "WorkerRow"]
-
-_INTEGER: Any = BigInteger().with_variant(Integer, "sqlite")
-_REAL: Any = Double().with_variant(REAL, "sqlite")
-
-
-def _column(kind: Any, *constraints: Any, default: str | None = None, **options: Any) -> Any:
-    server_default = None if default is None else text(default)
-    return Field(sa_column=Column(kind, *constraints, server_default=server_default, **options))
-
-
-def _key() -> Any:
-    return _column(_INTEGER, primary_key=True, nullable=False)
-
-
-def _text() -> Any:
-    return _column(Text, nullable=False)
-
-
-def _text_or_null() -> Any:
-    return _column(Text, nullable=True)
-
-
-def _integer(default: str | None = None) -> Any:
-    return _column(_INTEGER, nullable=False, default=default)
-
-
-def _integer_or_null() -> Any:
-    return _column(_INTEGER, nullable=True)
-
-
-def _real_or_null() -> Any:
-    return _column(_REAL, nullable=True)
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    condition = text(where)
-    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
-
-
-class StoreTable(SQLModel):
-    """Base of the store's tables. It has metadata of its own, so a host program's tables stay out of it."""
-
-    metadata: ClassVar[MetaData] = MetaData()
 
 
 class JobRow(StoreTable, table=True):
     """A job. ``sort_key`` is the due time less the head start of its priority: the order of the line.
+
+    ``hold`` keeps a ``pending`` job out of that line; ``waits_for`` counts the jobs that a ``blocked`` one waits
+    for, and ``dependents`` those that ever waited for this one.
 
     ``id`` is random and for people; other tables point to ``seq``, so that neighbours in time are neighbours
     on disk.
@@ -93,19 +52,48 @@ class JobRow(StoreTable, table=True):
             " AND (state <> 'processing' OR worker_id IS NOT NULL)",
             name="job_leased_while_processing",
         ),
-        _partial("job_ready", "type", "sort_key", "seq", where="state = 'pending'"),
-        _partial(
+        partial_index("job_ready", "type", "sort_key", "seq", where="state = 'pending' AND hold IS NULL"),
+        partial_index(
             "job_ready_of_batch",
             "batch_id",
             "type",
             "sort_key",
             "seq",
-            where="state = 'pending' AND batch_id IS NOT NULL",
+            where="state = 'pending' AND hold IS NULL AND batch_id IS NOT NULL",
         ),
-        _partial("job_due", "run_at", "seq", where="state = 'scheduled'"),
-        _partial("job_lease", "lease_until", "seq", where="state = 'processing'"),
-        _partial("job_worker", "worker_id", where="state = 'processing'"),
-        _partial(
+        partial_index("job_held", "hold_until", where="state = 'pending' AND hold_until IS NOT NULL"),
+        partial_index(
+            "job_line_of_key",
+            "type",
+            "concurrency_key",
+            "sort_key",
+            "seq",
+            where="state = 'pending' AND concurrency_key IS NOT NULL",
+        ),
+        partial_index(
+            "job_front_of_key",
+            "type",
+            "concurrency_key",
+            where="state = 'pending' AND concurrency_key IS NOT NULL AND (hold IS NULL OR hold = 'rate')",
+        ),
+        partial_index(
+            "job_running_of_key",
+            "type",
+            "concurrency_key",
+            where="state = 'processing' AND concurrency_key IS NOT NULL",
+        ),
+        partial_index(
+            "job_unique",
+            "organization_id",
+            "type",
+            "unique_key",
+            where="unique_held = 1",
+            unique=True,
+        ),
+        partial_index("job_due", "run_at", "seq", where="state = 'scheduled'"),
+        partial_index("job_lease", "lease_until", "seq", where="state = 'processing'"),
+        partial_index("job_worker", "worker_id", where="state = 'processing'"),
+        partial_index(
             "job_item",
             "batch_id",
             "item_key",
@@ -113,48 +101,66 @@ class JobRow(StoreTable, table=True):
             unique=True,
         ),
         Index("job_state", "state", "seq"),
-        _partial("job_batch", "batch_id", "state", "seq", where="batch_id IS NOT NULL"),
+        partial_index("job_batch", "batch_id", "state", "seq", where="batch_id IS NOT NULL"),
         {"sqlite_strict": True, "sqlite_autoincrement": True},
     )
 
-    seq: int = _key()
-    id: str = _text()
-    organization_id: str = _column(Text, nullable=False, default="'default'")
-    submitted_by: str | None = _text_or_null()
-    type: str = _text()
-    state: str = _text()
-    priority: str = _text()
-    sort_key: int = _integer()
-    run_at: int = _integer()
-    created_at: int = _integer()
-    started_at: int | None = _integer_or_null()
-    completed_at: int | None = _integer_or_null()
-    attempt: int = _integer("0")
-    max_attempts: int = _integer()
-    lost_count: int = _integer("0")
-    claim_seq: int = _integer("0")
-    worker_id: str | None = _text_or_null()
-    lease_until: int | None = _integer_or_null()
-    cancel_requested: int = _integer("0")
-    progress: float | None = _real_or_null()
-    message: str | None = _text_or_null()
-    batch_id: str | None = _text_or_null()
-    item_key: str | None = _text_or_null()
-    input_digest: str | None = _text_or_null()
-    instance_type: str = _text()
-    plugin_version: str | None = _text_or_null()
-    revision: str | None = _text_or_null()
-    wall_limit: float | None = _real_or_null()
-    memory_factor: float = _column(_REAL, nullable=False, default="1.0")
-    overwrite: int = _integer("0")
-    output: str | None = _text_or_null()
-    processing_us: int | None = _integer_or_null()
-    cost_nanos: int = _integer("0")
-    error: str | None = _text_or_null()
-    result: str | None = _text_or_null()
-    manifest: str | None = _text_or_null()
-    settlement: str | None = _text_or_null()
-    payload: str = _text()
+    seq: int = key()
+    id: str = text_column()
+    organization_id: str = column(Text, nullable=False, default="'default'")
+    submitted_by: str | None = text_or_null()
+    type: str = text_column()
+    state: str = text_column()
+    priority: str = text_column()
+    sort_key: int = integer()
+    run_at: int = integer()
+    created_at: int = integer()
+    started_at: int | None = integer_or_null()
+    completed_at: int | None = integer_or_null()
+    attempt: int = integer("0")
+    max_attempts: int = integer()
+    lost_count: int = integer("0")
+    claim_seq: int = integer("0")
+    worker_id: str | None = text_or_null()
+    lease_until: int | None = integer_or_null()
+    cancel_requested: int = integer("0")
+    progress: float | None = real_or_null()
+    message: str | None = text_or_null()
+    batch_id: str | None = text_or_null()
+    item_key: str | None = text_or_null()
+    input_digest: str | None = text_or_null()
+    instance_type: str = text_column()
+    plugin_version: str | None = text_or_null()
+    revision: str | None = text_or_null()
+    wall_limit: float | None = real_or_null()
+    memory_factor: float = column(REAL_NUMBER, nullable=False, default="1.0")
+    overwrite: int = integer("0")
+    output: str | None = text_or_null()
+    processing_us: int | None = integer_or_null()
+    cost_nanos: int = integer("0")
+    error: str | None = text_or_null()
+    result: str | None = text_or_null()
+    manifest: str | None = text_or_null()
+    settlement: str | None = text_or_null()
+    payload: str = text_column()
+    # Since 0002.
+    unique_key: str | None = text_or_null()
+    unique_until: int | None = integer_or_null()
+    unique_held: int = integer("0")
+    concurrency_key: str | None = text_or_null()
+    concurrency_limit: int | None = integer_or_null()
+    rate_limit: int | None = integer_or_null()
+    rate_us: int | None = integer_or_null()
+    hold: str | None = text_or_null()
+    hold_until: int | None = integer_or_null()
+    pause_requested: int = integer("0")
+    waits_for: int = integer("0")
+    dependents: int = integer("0")
+    schedule: str | None = text_or_null()
+    fire_at: int | None = integer_or_null()
+    input_bytes: int | None = integer_or_null()
+    trace_parent: str | None = text_or_null()
+    error_class: str | None = text_or_null()
 
 
 class AttemptRow(StoreTable, table=True):
@@ -171,19 +177,19 @@ class AttemptRow(StoreTable, table=True):
         {"sqlite_strict": True, "sqlite_with_rowid": False},
     )
 
-    job_seq: int = _column(
-        _INTEGER, ForeignKey("job.seq", name="attempt_job", ondelete="CASCADE"), nullable=False
+    job_seq: int = column(
+        INTEGER, ForeignKey("job.seq", name="attempt_job", ondelete="CASCADE"), nullable=False
     )
-    claim_seq: int = _integer()
-    number: int = _integer()
-    worker_id: str = _text()
-    started_at: int = _integer()
-    ended_at: int | None = _integer_or_null()
-    outcome: str | None = _text_or_null()
-    cost_nanos: int = _integer("0")
-    usage: str | None = _text_or_null()
-    error: str | None = _text_or_null()
-    log_path: str | None = _text_or_null()
+    claim_seq: int = integer()
+    number: int = integer()
+    worker_id: str = text_column()
+    started_at: int = integer()
+    ended_at: int | None = integer_or_null()
+    outcome: str | None = text_or_null()
+    cost_nanos: int = integer("0")
+    usage: str | None = text_or_null()
+    error: str | None = text_or_null()
+    log_path: str | None = text_or_null()
 
 
 class JobEventRow(StoreTable, table=True):
@@ -195,14 +201,14 @@ class JobEventRow(StoreTable, table=True):
         {"sqlite_strict": True, "sqlite_autoincrement": True},
     )
 
-    seq: int = _key()
-    job_seq: int = _column(
-        _INTEGER, ForeignKey("job.seq", name="job_event_job", ondelete="CASCADE"), nullable=False
+    seq: int = key()
+    job_seq: int = column(
+        INTEGER, ForeignKey("job.seq", name="job_event_job", ondelete="CASCADE"), nullable=False
     )
-    at: int = _integer()
-    kind: str = _text()
-    state: str = _text()
-    data: str | None = _text_or_null()
+    at: int = integer()
+    kind: str = text_column()
+    state: str = text_column()
+    data: str | None = text_or_null()
 
 
 class LedgerRow(StoreTable, table=True):
@@ -212,30 +218,32 @@ class LedgerRow(StoreTable, table=True):
     __table_args__ = (
         UniqueConstraint("job_seq", "claim_seq", name="ledger_once_per_claim"),
         Index("ledger_at", "at"),
+        Index("ledger_of_type", "type", "seq"),
         {"sqlite_strict": True},
     )
 
-    seq: int = _key()
-    at: int = _integer()
-    job_seq: int = _integer()
-    job_id: str = _text()
-    claim_seq: int = _integer()
-    attempt: int = _integer()
-    type: str = _text()
-    organization_id: str = _text()
-    submitted_by: str | None = _text_or_null()
-    batch_id: str | None = _text_or_null()
-    instance_type: str = _text()
-    outcome: str = _text()
-    wall_us: int = _integer()
-    cpu_us: int = _integer()
-    gpu_us: int = _integer()
-    peak_memory_bytes: int = _integer()
-    memory_method: str = _text()
-    bytes_in: int = _integer()
-    bytes_out: int = _integer()
-    complete: int = _integer()
-    cost_nanos: int = _integer()
+    seq: int = key()
+    at: int = integer()
+    job_seq: int = integer()
+    job_id: str = text_column()
+    claim_seq: int = integer()
+    attempt: int = integer()
+    type: str = text_column()
+    organization_id: str = text_column()
+    submitted_by: str | None = text_or_null()
+    batch_id: str | None = text_or_null()
+    instance_type: str = text_column()
+    outcome: str = text_column()
+    wall_us: int = integer()
+    cpu_us: int = integer()
+    gpu_us: int = integer()
+    peak_memory_bytes: int = integer()
+    memory_method: str = text_column()
+    bytes_in: int = integer()
+    bytes_out: int = integer()
+    complete: int = integer()
+    cost_nanos: int = integer()
+    input_bytes: int | None = integer_or_null()
 
 
 class WorkerRow(StoreTable, table=True):
@@ -244,15 +252,15 @@ class WorkerRow(StoreTable, table=True):
     __tablename__ = "worker"
     __table_args__: ClassVar[Any] = ({"sqlite_strict": True},)
 
-    id: str = _column(Text, primary_key=True, nullable=False)
-    host: str = _text()
-    boot_id: str = _text()
-    pid: int = _integer()
-    pid_started: int = _integer()
-    pid_namespace: int = _integer()
-    types: str = _text()
-    lease_seconds: float = _column(_REAL, nullable=False)
-    registered_at: int = _integer()
-    seen_at: int = _integer()
-    cpu_usage_percent: float | None = _real_or_null()
-    memory_usage_percent: float | None = _real_or_null()
+    id: str = column(Text, primary_key=True, nullable=False)
+    host: str = text_column()
+    boot_id: str = text_column()
+    pid: int = integer()
+    pid_started: int = integer()
+    pid_namespace: int = integer()
+    types: str = text_column()
+    lease_seconds: float = column(REAL_NUMBER, nullable=False)
+    registered_at: int = integer()
+    seen_at: int = integer()
+    cpu_usage_percent: float | None = real_or_null()
+    memory_usage_percent: float | None = real_or_null()

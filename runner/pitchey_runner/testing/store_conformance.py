@@ -18,9 +18,13 @@ import pytest
 
 from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.records import JobState
+from pitchey_runner.testing.store_checks_dependencies import DependencyChecks
+from pitchey_runner.testing.store_checks_lines import LineChecks
+from pitchey_runner.testing.store_checks_money import MoneyChecks
 from pitchey_runner.testing.store_checks_producing import ProducingChecks
 from pitchey_runner.testing.store_checks_reading import ReadingChecks
 from pitchey_runner.testing.store_checks_rescue import RescueChecks
+from pitchey_runner.testing.store_checks_schedules import ScheduleChecks
 from pitchey_runner.testing.store_checks_working import WorkingChecks
 from pitchey_runner.testing.store_samples import ManualClock, completed, job, worker
 
@@ -32,7 +36,16 @@ Clock = Callable[[], int]
 OpenStore = Callable[[Clock], JobStore]
 
 
-class JobStoreSuite(ProducingChecks, WorkingChecks, RescueChecks, ReadingChecks):
+class JobStoreSuite(
+    ProducingChecks,
+    WorkingChecks,
+    RescueChecks,
+    ReadingChecks,
+    LineChecks,
+    DependencyChecks,
+    ScheduleChecks,
+    MoneyChecks,
+):
     """What a job store must do. A subclass provides the fixture ``open_store``."""
 
     @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pitchey_core.errors import BudgetExceeded
 from pitchey_core.pricing import Usage
 from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.records import (
@@ -34,7 +35,7 @@ from pitchey_runner.store.records import (
 from pitchey_runner.testing.store_model import ModelStore
 from pitchey_runner.testing.store_samples import ManualClock, completed, failed, retried, worker
 
-__all__ = ["JobStoreMachine"]
+__all__ = ["JobStoreMachine", "enqueue_or_refuse"]
 
 _TYPES = st.sampled_from(["video", "code"])
 _BATCHES = st.sampled_from([None, None, None, "b1", "b2"])
@@ -114,7 +115,7 @@ class JobStoreMachine(RuleBasedStateMachine):
     def enqueue(self, jobs: list[dict[str, Any]], by: Any) -> None:
         first, self.born = self.born, self.born + len(jobs)
         new = [NewJob(payload={}, id=f"job-{first + n}", **each) for n, each in enumerate(jobs)]
-        accepted = self.both(lambda store: store.enqueue(new, claimed_by=by))
+        accepted = self.both(lambda store: enqueue_or_refuse(store, new, by))
         if by is not None:
             self.claims += [Claim(job_id, 1) for job_id in accepted if job_id is not None]
 
@@ -231,4 +232,12 @@ class JobStoreMachine(RuleBasedStateMachine):
                 store.next_due("b1"),
             )
         )
-        self.both(lambda store: (store.costs(CostGroup.TYPE), store.costs(CostGroup.DAY)))
+        self.both(lambda store: [store.costs(group) for group in CostGroup])
+
+
+def enqueue_or_refuse(store: JobStore, jobs: list[NewJob], by: Any = None) -> list[str | None]:
+    """Enqueue; nothing, where a budget forbids it."""
+    try:
+        return store.enqueue(jobs, claimed_by=by)
+    except BudgetExceeded:
+        return []

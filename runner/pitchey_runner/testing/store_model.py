@@ -2,118 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from pitchey_core.errors import SlotCrashed, StoreError
+from pitchey_core.errors import SlotCrashed
 from pitchey_core.pricing import Usage
 from pitchey_runner.store.interface import MemoryOf, built_in_memory
+from pitchey_runner.store.queue_records import Hold
 from pitchey_runner.store.records import (
-    TRANSITIONS,
-    Attempt,
     AttemptOutcome,
     Beat,
     Claim,
     ClaimedJob,
     Directive,
-    JobEvent,
     JobState,
     ManifestCommit,
-    NewJob,
     Rescue,
     Settlement,
     WorkerInfo,
     WorkerRecord,
 )
-from pitchey_runner.testing.store_model_reading import ModelReader
 from pitchey_runner.testing.store_model_rows import LedgerLine, ModelJob, as_claimed
+from pitchey_runner.testing.store_model_schedules import ModelSchedules
 
 __all__ = ["ModelStore"]
 
 _S = JobState
-_WAITING = {_S.SCHEDULED, _S.BLOCKED, _S.PENDING}
 
 
-class ModelStore(ModelReader):
+class ModelStore(ModelSchedules):
     """A store in memory. It passes the conformance suite itself.
 
     Args:
         clock: Microseconds since 1970 UTC.
     """
-
-    # -- producers ----------------------------------------------------------------------------------
-
-    def enqueue(self, jobs: Sequence[NewJob], *, claimed_by: WorkerInfo | None = None) -> list[str | None]:
-        with self._guard:
-            now = self.now()
-            fresh = self._without_known_items(jobs)
-            if len({job.id for job in fresh} | self._jobs.keys()) < len(fresh) + len(self._jobs):
-                raise StoreError("an id is there already")
-            if any(job.max_attempts < 1 for job in fresh):
-                raise StoreError("a job needs at least one attempt")
-            if claimed_by is not None:
-                self._ensure(claimed_by)
-            for job in fresh:
-                delay = max(timedelta(), timedelta(seconds=job.delay_seconds))
-                state = _S.SCHEDULED if delay else _S.PENDING
-                added = ModelJob(self._seq, job, now, now + delay, state)
-                if claimed_by is not None:
-                    added.state = _S.PROCESSING
-                self._jobs[job.id] = added
-                self._attempts[job.id] = []
-                self._seq += 1
-                self._event(added, "enqueued")
-            if claimed_by is not None:
-                for job in fresh:
-                    self._begin(self._jobs[job.id], claimed_by)
-            accepted = {job.id for job in fresh}
-            return [job.id if job.id in accepted else None for job in jobs]
-
-    def _without_known_items(self, jobs: Sequence[NewJob]) -> list[NewJob]:
-        items = {(each.new.batch_id, each.new.item_key) for each in self._jobs.values()}
-        fresh = []
-        for job in jobs:
-            item = (job.batch_id, job.item_key)
-            if None in item or item not in items:
-                fresh.append(job)
-                items.add(item)
-        return fresh
-
-    def cancel(self, ids: Sequence[str]) -> list[JobState | None]:
-        with self._guard:
-            for job in self._known(ids):
-                if job.manifest is not None or job.cancel_requested:
-                    continue
-                if job.state in _WAITING:
-                    job.cancel_requested = True
-                    job.completed_at = self.now()
-                    self._move(job, _S.CANCELLED)
-                    self._event(job, "cancelled")
-                elif job.state is _S.PROCESSING:
-                    job.cancel_requested = True
-                    self._event(job, "cancel_requested")
-            return self._states(ids)
-
-    def retry(self, ids: Sequence[str]) -> list[JobState | None]:
-        with self._guard:
-            for job in self._known(ids):
-                if job.state in {_S.FAILED, _S.CANCELLED}:
-                    kept = ModelJob(job.seq, job.new, job.created_at, self.now(), job.state)
-                    kept.claim_seq, kept.cost_nanos = job.claim_seq, job.cost_nanos
-                    self._jobs[job.new.id] = kept
-                    self._move(kept, _S.PENDING)
-                    self._event(kept, "retried")
-            return self._states(ids)
-
-    def purge(self, ids: Sequence[str]) -> int:
-        with self._guard:
-            gone = {job.new.id for job in self._known(ids) if job.state.finished}
-            for job_id in gone:
-                del self._jobs[job_id], self._attempts[job_id]
-            self._events = [event for event in self._events if event.job_id not in gone]
-            return len(gone)
 
     # -- workers ------------------------------------------------------------------------------------
 
@@ -132,20 +56,13 @@ class ModelStore(ModelReader):
         self, worker: WorkerInfo, job_type: str, limit: int, *, batch_id: str | None = None
     ) -> list[ClaimedJob]:
         with self._guard:
-            ready = [
-                job
-                for job in self._jobs.values()
-                if job.state is _S.PENDING
-                and job.new.type == job_type
-                and (batch_id is None or job.new.batch_id == batch_id)
-            ]
-            ready.sort(key=lambda job: job.place)
-            taken = ready[: max(0, limit)]
+            taken = self._choose(job_type, limit, batch_id)
             if taken:
                 self._ensure(worker)
             for job in taken:
                 self._move(job, _S.PROCESSING)
                 self._begin(job, worker)
+            self._rebalance()
             return [as_claimed(job) for job in taken]
 
     def beat(
@@ -177,7 +94,9 @@ class ModelStore(ModelReader):
         job.message = job.message if beat.message is None else beat.message
         if beat.usage is not None:
             self._change_attempt(job, usage=beat.usage)
-        return Directive.CANCEL if job.cancel_requested else Directive.CONTINUE
+        if job.cancel_requested:
+            return Directive.CANCEL
+        return Directive.PAUSE if job.pause_requested else Directive.CONTINUE
 
     def commit_manifests(self, commits: Sequence[ManifestCommit]) -> list[bool]:
         with self._guard:
@@ -191,7 +110,11 @@ class ModelStore(ModelReader):
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         with self._guard:
-            return [self._settle(each) for each in settlements]
+            answers = [self._settle(each) for each in settlements]
+            self._after_end(
+                [self._jobs[e.claim.job_id] for e, ok in zip(settlements, answers, strict=True) if ok]
+            )
+            return answers
 
     def _settle(self, end: Settlement, *, lost: bool = False) -> bool:
         job = self._held(end.claim)
@@ -222,7 +145,18 @@ class ModelStore(ModelReader):
             cost_nanos=end.cost_nanos,
             log_path=end.log_path,
         )
-        self._ledger.append(LedgerLine(now, job.new.id, job.new.type, end.usage, end.cost_nanos))
+        self._charge(
+            LedgerLine(
+                now,
+                job.new.id,
+                job.new.type,
+                job.new.organization_id,
+                end.outcome is AttemptOutcome.COMPLETED,
+                job.new.input_bytes,
+                end.usage,
+                end.cost_nanos,
+            )
+        )
         kind = "lost" if lost else "retry_scheduled" if state is _S.SCHEDULED else state.value
         data = {"attempt": job.attempt, "outcome": end.outcome.value, "cost_nanos": end.cost_nanos}
         self._event(job, kind, data if end.error is None else {**data, "error": end.error})
@@ -230,7 +164,9 @@ class ModelStore(ModelReader):
 
     def release(self, claims: Sequence[Claim]) -> list[bool]:
         with self._guard:
-            return [self._release(claim) for claim in claims]
+            answers = [self._release(claim) for claim in claims]
+            self._after_end([self._jobs[claim.job_id] for claim in claims if claim.job_id in self._jobs])
+            return answers
 
     def _release(self, claim: Claim) -> bool:
         job = self._held(claim)
@@ -265,10 +201,12 @@ class ModelStore(ModelReader):
             taken = [job for _, _, job in lost[: max(0, limit)]]
             if taken:
                 self._ensure(rescuer)
-            return [
+            rescues = [
                 self._lose(job, memory_of) if job.manifest is None else self._take_over(job, rescuer)
                 for job in taken
             ]
+            self._after_end(taken)
+            return rescues
 
     def _lose(self, job: ModelJob, memory_of: MemoryOf) -> Rescue:
         usage = (self._attempts[job.new.id][-1].usage or Usage()).with_(complete=False)
@@ -310,46 +248,15 @@ class ModelStore(ModelReader):
             for job in due:
                 self._move(job, _S.PENDING)
                 self._event(job, "due")
+            self._free_held([Hold.RATE, Hold.BUDGET], until=self.now(), limit=max(0, limit))
             return len(due)
 
     # -- parts ---------------------------------------------------------------------------------------
-
-    def _known(self, ids: Iterable[str]) -> Iterable[ModelJob]:
-        return [self._jobs[job_id] for job_id in dict.fromkeys(ids) if job_id in self._jobs]
-
-    def _states(self, ids: Iterable[str]) -> list[JobState | None]:
-        return [self._jobs[job_id].state if job_id in self._jobs else None for job_id in ids]
 
     def _held(self, claim: Claim) -> ModelJob | None:
         job = self._jobs.get(claim.job_id)
         return job if job is not None and job.holds(claim) else None
 
-    def _ensure(self, worker: WorkerInfo) -> None:
-        if worker.id not in self._workers:
-            self.register_worker(worker)
-
-    def _begin(self, job: ModelJob, worker: WorkerInfo) -> None:
-        now = self.now()
-        job.claim_seq += 1
-        job.attempt += 1
-        job.worker_id = worker.id
-        job.lease_until = now + timedelta(seconds=worker.lease_seconds)
-        job.started_at = now
-        job.progress = job.message = None
-        self._attempts[job.new.id].append(
-            Attempt(job.attempt, job.claim_seq, worker.id, now, None, None, None, None, 0, None)
-        )
-        self._event(job, "claimed", {"attempt": job.attempt, "worker_id": worker.id})
-
     def _change_attempt(self, job: ModelJob, **changes: Any) -> None:
         attempts = self._attempts[job.new.id]
         attempts[-1] = replace(attempts[-1], **changes)
-
-    def _move(self, job: ModelJob, state: JobState) -> None:
-        assert state in TRANSITIONS[job.state], (job.state, state)
-        job.state = state
-
-    def _event(self, job: ModelJob, kind: str, data: dict[str, Any] | None = None) -> None:
-        self._changes += 1
-        self._event_seq += 1
-        self._events.append(JobEvent(self._event_seq, job.new.id, self.now(), kind, job.state, data))

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
+from typing import Any
 
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.queue_records import Budget, BudgetEvent, QueueRecord, ScheduleRecord
 from pitchey_runner.store.records import (
     EVERYTHING,
     Attempt,
@@ -47,6 +49,12 @@ class ModelReader(JobStore):
         self._events: list[JobEvent] = []
         self._ledger: list[LedgerLine] = []
         self._workers: dict[str, WorkerRecord] = {}
+        self._queues: dict[str, QueueRecord] = {}
+        self._buckets: dict[str, int] = {}
+        self._budgets: dict[str, Budget] = {}
+        self._spending: dict[tuple[str, int], int] = {}
+        self._budget_events: list[BudgetEvent] = []
+        self._schedules: dict[str, ScheduleRecord] = {}
         self._seq = self._event_seq = self._changes = 0
 
     def close(self) -> None:
@@ -72,16 +80,6 @@ class ModelReader(JobStore):
         with self._guard:
             return dict(Counter(job.state for job in self._matching(where)))
 
-    def ready(self, batch_id: str | None = None) -> dict[str, int]:
-        with self._guard:
-            jobs = self._matching(JobFilter(states={JobState.PENDING}, batch_id=batch_id))
-            first: dict[str, tuple[datetime, str]] = {}
-            for job in jobs:
-                here = (job.place[0], job.new.type)
-                first[job.new.type] = min(here, first.get(job.new.type, here))
-            counts = Counter(job.new.type for job in jobs)
-            return {job_type: counts[job_type] for job_type in sorted(first, key=first.__getitem__)}
-
     def next_due(self, batch_id: str | None = None) -> float | None:
         with self._guard:
             jobs = self._matching(JobFilter(states={JobState.SCHEDULED}, batch_id=batch_id))
@@ -106,7 +104,10 @@ class ModelReader(JobStore):
             lines: dict[str, list[LedgerLine]] = {}
             for entry in self._ledger:
                 if since is None or entry.at >= since:
-                    key = entry.type if group is CostGroup.TYPE else entry.at.date().isoformat()
+                    key = {
+                        CostGroup.DAY: entry.at.date().isoformat(),
+                        CostGroup.ORGANIZATION: entry.organization_id,
+                    }.get(group, entry.type)
                     lines.setdefault(key, []).append(entry)
             return [as_cost_row(key, lines[key]) for key in sorted(lines)]
 
@@ -124,6 +125,11 @@ class ModelReader(JobStore):
             held = self._held_by(worker_id)
             return [Claim(job.new.id, job.claim_seq) for job in held if job.cancel_requested]
 
+    def _event(self, job: ModelJob, kind: str, data: dict[str, Any] | None = None) -> None:
+        self._changes += 1
+        self._event_seq += 1
+        self._events.append(JobEvent(self._event_seq, job.new.id, self.now(), kind, job.state, data))
+
     def _held_by(self, worker_id: str) -> Sequence[ModelJob]:
         return [j for j in self._jobs.values() if j.state is JobState.PROCESSING and j.worker_id == worker_id]
 
@@ -136,7 +142,10 @@ class ModelReader(JobStore):
             and (not where.ids or job.new.id in where.ids)
             and where.batch_id in {None, job.new.batch_id}
             and (where.since is None or job.created_at >= where.since)
+            and (where.before is None or job.created_at < where.before)
             and (job.claim_seq > 0 or not where.started)
+            and where.organization_id in {None, job.new.organization_id}
+            and (not where.errors or (job.error or {}).get("class") in where.errors)
         ]
 
     # Last, because below it the name would hide the built-in type in annotations.

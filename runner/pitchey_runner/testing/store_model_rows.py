@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pitchey_core.pricing import Usage
-from pitchey_runner.store.records import Claim, ClaimedJob, CostRow, JobRecord, JobState, NewJob
+from pitchey_runner.store.queue_records import Hold
+from pitchey_runner.store.records import (
+    Claim,
+    ClaimedJob,
+    CostRow,
+    JobRecord,
+    JobState,
+    NewJob,
+    OnFailure,
+)
 
-__all__ = ["LedgerLine", "ModelJob", "as_claimed", "as_cost_row", "as_record"]
+__all__ = ["Edge", "LedgerLine", "ModelJob", "as_claimed", "as_cost_row", "as_record"]
+
+
+@dataclass
+class Edge:
+    """A dependency on another job; ``met``: no longer."""
+
+    on_failure: OnFailure
+    met: bool = False
 
 
 @dataclass
@@ -38,6 +55,22 @@ class ModelJob:
     memory_factor: float = 1.0
     processing_seconds: float | None = None
     cost_nanos: int = 0
+    hold: Hold | None = None
+    hold_until: datetime | None = None
+    pause_requested: bool = False
+    unique_held: bool = False
+    parents: dict[str, Edge] = field(default_factory=dict)
+
+    @property
+    def waits_for(self) -> list[str]:
+        return [parent for parent, edge in self.parents.items() if not edge.met]
+
+    @property
+    def unique_until(self) -> datetime | None:
+        unique = self.new.unique
+        if unique is None or unique.seconds is None:
+            return None
+        return self.created_at + timedelta(seconds=unique.seconds)
 
     @property
     def place(self) -> tuple[datetime, int]:
@@ -54,6 +87,9 @@ class LedgerLine:
     at: datetime
     job_id: str
     type: str
+    organization_id: str
+    completed: bool
+    input_bytes: int | None
     usage: Usage
     cost_nanos: int
 
@@ -79,6 +115,8 @@ def as_claimed(job: ModelJob) -> ClaimedJob:
         job.settlement,
         job.memory_factor,
         job.lost_count,
+        job.pause_requested,
+        new.trace_parent,
     )
 
 
@@ -113,6 +151,13 @@ def as_record(job: ModelJob) -> JobRecord:
         organization_id=new.organization_id,
         submitted_by=new.submitted_by,
         cancel_requested=job.cancel_requested,
+        pause_requested=job.pause_requested,
+        hold=None if job.hold is None else job.hold.value,
+        unique_key=None if new.unique is None else new.unique.key,
+        concurrency_key=new.concurrency_key,
+        schedule=new.schedule,
+        input_bytes=new.input_bytes,
+        trace_parent=new.trace_parent,
         processing_time_seconds=job.processing_seconds,
         cost_nanos=job.cost_nanos,
     )

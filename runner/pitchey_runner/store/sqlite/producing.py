@@ -12,8 +12,11 @@ from typing import Any
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.records import JobState, NewJob, WorkerInfo
 from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store.sqlite.budgets import refuse_over_budget
+from pitchey_runner.store.sqlite.consequences import Consequences
 from pitchey_runner.store.sqlite.events import Happening, record
 from pitchey_runner.store.sqlite.rows import span, to_json
+from pitchey_runner.store.sqlite.special import await_again, insert_special, is_special, retake_unique_key
 from pitchey_runner.store.sqlite.working import begin_attempts, ensure_worker
 
 __all__ = ["cancel", "enqueue", "prepare", "purge", "retry"]
@@ -37,12 +40,15 @@ def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[
             "batch_id": job.batch_id,
             "item_key": job.item_key,
             "input_digest": job.input_digest,
+            "input_bytes": job.input_bytes,
+            "trace_parent": job.trace_parent,
             "instance_type": job.instance_type,
             "plugin_version": job.plugin_version,
             "wall_limit": job.wall_limit,
             "overwrite": int(job.overwrite),
             "output": job.output,
             "payload": to_json(job.payload),
+            "job": job,
         }
         for job in jobs
     ]
@@ -51,20 +57,31 @@ def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[
 def enqueue(
     connection: sqlite3.Connection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
 ) -> list[str | None]:
+    jobs: list[NewJob] = [row.pop("job") for row in rows]
+    refuse_over_budget(connection, now, jobs)
     last = connection.execute(statements.LAST_SEQ).fetchone()
     for seq, row in enumerate(rows, start=1 if last is None else last["seq"] + 1):
         row["seq"] = seq
         _set_times(row, now, claimed_by)
+    follow = Consequences(connection, now)
     try:
-        inserted = _insert(connection, rows)
+        # Only jobs that can collide, or wait, are worth a call each: the others go in four times as fast.
+        if any(is_special(job) for job in jobs):
+            if claimed_by is not None and any(job.depends_on for job in jobs):
+                raise StoreError("a job that waits for others cannot be claimed already")
+            answers = insert_special(connection, now, list(zip(jobs, rows, strict=True)), follow)
+        else:
+            connection.executemany(statements.INSERT_JOB, rows)
+            answers = [row["id"] for row in rows]
     except sqlite3.IntegrityError as error:
         raise StoreError(f"the store refuses these jobs, none was enqueued: {error}") from error
+    inserted = [row for row, answer in zip(rows, answers, strict=True) if answer == row["id"]]
     record(connection, now, [_enqueued(row) for row in inserted])
     if claimed_by is not None:
         ensure_worker(connection, now, claimed_by)
         begin_attempts(connection, now, claimed_by.id, [(row["seq"], 1, 1) for row in inserted])
-    accepted = {row["id"] for row in inserted}
-    return [row["id"] if row["id"] in accepted else None for row in rows]
+    follow.write()
+    return answers
 
 
 def _set_times(row: dict[str, Any], now: int, claimed_by: WorkerInfo | None) -> None:
@@ -80,38 +97,41 @@ def _set_times(row: dict[str, Any], now: int, claimed_by: WorkerInfo | None) -> 
     row["state"] = state.value
 
 
-def _insert(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # Only rows that can collide are worth a call each: the others go in four times as fast.
-    free = [row for row in rows if row["batch_id"] is None or row["item_key"] is None]
-    if len(free) == len(rows):
-        connection.executemany(statements.INSERT_JOB, rows)
-        return rows
-    return [row for row in rows if connection.execute(statements.INSERT_JOB, row).rowcount]
-
-
 def _enqueued(row: dict[str, Any]) -> Happening:
     return row["seq"], "enqueued", JobState(row["state"]), None
 
 
 def cancel(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
     happened: list[Happening] = []
+    follow = Consequences(connection, now)
     for job_id in ids:
         named = {"id": job_id, "now": now}
         if row := connection.execute(statements.CANCEL_WAITING, named).fetchone():
             happened.append((row["seq"], "cancelled", JobState.CANCELLED, None))
+            follow.of(row)
         elif row := connection.execute(statements.REQUEST_CANCEL, named).fetchone():
             happened.append((row["seq"], "cancel_requested", JobState.PROCESSING, None))
     record(connection, now, happened)
+    follow.write()
     return [_state(connection, job_id) for job_id in ids]
 
 
 def retry(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
-    happened: list[Happening] = [
-        (row["seq"], "retried", JobState.PENDING, None)
-        for job_id in ids
-        if (row := connection.execute(statements.RETRY, {"id": job_id, "now": now}).fetchone())
-    ]
+    happened: list[Happening] = []
+    follow = Consequences(connection, now)
+    ended = [connection.execute(statements.ENDED_JOB, {"id": job_id}).fetchone() for job_id in set(ids)]
+    # The older first: what depends on them waits for them again.
+    for job in sorted((row for row in ended if row is not None), key=lambda row: int(row["seq"])):
+        held = retake_unique_key(connection, now, job)
+        if held is None:
+            continue
+        waits_for = await_again(connection, job["seq"])
+        named = {"id": job["id"], "now": now, "waits_for": waits_for, "unique_held": held}
+        row = connection.execute(statements.RETRY, named).fetchone()
+        happened.append((row["seq"], "retried", JobState(row["state"]), None))
+        follow.in_line(row)
     record(connection, now, happened)
+    follow.write()
     return [_state(connection, job_id) for job_id in ids]
 
 

@@ -27,7 +27,12 @@ def count_statement(where: JobFilter) -> tuple[str, dict[str, Any]]:
 def _condition(where: JobFilter) -> tuple[str, dict[str, Any]]:
     conditions: list[str] = []
     named: dict[str, Any] = {}
-    for column, values in (("state", where.states), ("type", where.types), ("id", where.ids)):
+    for column, values in (
+        ("state", where.states),
+        ("type", where.types),
+        ("id", where.ids),
+        ("error_class", where.errors),
+    ):
         if len(values) == 1:
             # An equality, not a list of one: only then does the index also give the order.
             conditions.append(f"{column} = :{column}")
@@ -41,6 +46,12 @@ def _condition(where: JobFilter) -> tuple[str, dict[str, Any]]:
     if where.since is not None:
         conditions.append("created_at >= :since")
         named["since"] = micros(where.since)
+    if where.before is not None:
+        conditions.append("created_at < :before")
+        named["before"] = micros(where.before)
+    if where.organization_id is not None:
+        conditions.append("organization_id = :organization_id")
+        named["organization_id"] = where.organization_id
     if where.started:
         conditions.append("claim_seq > 0")
     return " AND ".join(conditions) or "TRUE", named

@@ -103,6 +103,8 @@ def as_claimed(row: sqlite3.Row) -> ClaimedJob:
         settlement=from_json(row["settlement"]),
         memory_factor=row["memory_factor"],
         lost_count=row["lost_count"],
+        pause_requested=bool(row["pause_requested"]),
+        trace_parent=row["trace_parent"],
     )
 
 
@@ -137,6 +139,13 @@ def as_record(row: sqlite3.Row) -> JobRecord:
         organization_id=row["organization_id"],
         submitted_by=row["submitted_by"],
         cancel_requested=bool(row["cancel_requested"]),
+        pause_requested=bool(row["pause_requested"]),
+        hold=row["hold"],
+        unique_key=row["unique_key"],
+        concurrency_key=row["concurrency_key"],
+        schedule=row["schedule"],
+        input_bytes=row["input_bytes"],
+        trace_parent=row["trace_parent"],
         processing_time_seconds=None if processing is None else processing / MICROS,
         cost_nanos=row["cost_nanos"],
     )

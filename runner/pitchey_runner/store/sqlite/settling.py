@@ -11,6 +11,8 @@ from typing import Any
 
 from pitchey_runner.store.records import AttemptOutcome, JobState, Settlement
 from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store.sqlite.budgets import charge
+from pitchey_runner.store.sqlite.consequences import Consequences
 from pitchey_runner.store.sqlite.events import Happening, record
 from pitchey_runner.store.sqlite.rows import span, to_json, usage_record
 
@@ -32,6 +34,7 @@ class Endings:
         self._connection = connection
         self._now = now
         self._rows: list[dict[str, Any]] = []
+        self._follow = Consequences(connection, now)
         self.happenings: list[Happening] = []
 
     def end(self, ending: Settlement) -> bool:
@@ -50,6 +53,7 @@ class Endings:
             "more_memory": int(ending.more_memory),
             "result": to_json(ending.result),
             "error": to_json(ending.error),
+            "error_class": None if ending.error is None else ending.error.get("class"),
             "outcome": ending.outcome.value,
             "log_path": ending.log_path,
             "cost_nanos": ending.cost_nanos,
@@ -59,6 +63,7 @@ class Endings:
             return False
         row.update(job)
         self._rows.append(row)
+        self._follow.of(row)
         self.happenings.append(_happening(ending, row))
         return True
 
@@ -67,6 +72,9 @@ class Endings:
         self._connection.executemany(statements.CLOSE_ATTEMPT, self._rows)
         self._connection.executemany(statements.INSERT_LEDGER, self._rows)
         record(self._connection, self._now, self.happenings)
+        if self._rows:
+            charge(self._connection, self._now, self._rows)
+        self._follow.write()
 
     def _change_job(self, row: dict[str, Any]) -> sqlite3.Row | None:
         if row["state"] == JobState.SCHEDULED:

@@ -7,15 +7,29 @@ Each write of a worker names ``id``, ``claim_seq`` and ``state = 'processing'``:
 
 from __future__ import annotations
 
-INSERT_JOB = """
+_INSERT_JOB = """
 INSERT INTO job (seq, id, organization_id, submitted_by, type, state, priority, sort_key, run_at, created_at,
                  started_at, attempt, max_attempts, claim_seq, worker_id, lease_until, batch_id, item_key,
-                 input_digest, instance_type, plugin_version, wall_limit, overwrite, output, payload)
+                 input_digest, input_bytes, instance_type, plugin_version, wall_limit, overwrite, output,
+                 trace_parent, payload{columns})
 VALUES (:seq, :id, :organization_id, :submitted_by, :type, :state, :priority, :sort_key, :run_at, :now,
         :started_at, :attempt, :max_attempts, :claim_seq, :worker_id, :lease_until, :batch_id, :item_key,
-        :input_digest, :instance_type, :plugin_version, :wall_limit, :overwrite, :output, :payload)
-ON CONFLICT (batch_id, item_key) WHERE batch_id IS NOT NULL AND item_key IS NOT NULL DO NOTHING
+        :input_digest, :input_bytes, :instance_type, :plugin_version, :wall_limit, :overwrite, :output,
+        :trace_parent, :payload{values})
 """
+INSERT_JOB = _INSERT_JOB.format(columns="", values="")
+# One that may collide with another, by its item or its unique key, or on whose place more than its time has a say.
+INSERT_SPECIAL_JOB = (
+    _INSERT_JOB.format(
+        columns=""",
+                 unique_key, unique_until, unique_held, concurrency_key, concurrency_limit, rate_limit, rate_us,
+                 hold, waits_for, schedule, fire_at""",
+        values=""",
+        :unique_key, :unique_until, :unique_held, :concurrency_key, :concurrency_limit, :rate_limit, :rate_us,
+        :hold, :waits_for, :schedule, :fire_at""",
+    )
+    + "ON CONFLICT DO NOTHING"
+)
 
 INSERT_EVENT = "INSERT INTO job_event (job_seq, at, kind, state, data) VALUES (?, ?, ?, ?, ?)"
 
@@ -33,19 +47,26 @@ UPDATE attempt
 INSERT_LEDGER = """
 INSERT INTO ledger (at, job_seq, job_id, claim_seq, attempt, type, organization_id, submitted_by, batch_id,
                     instance_type, outcome, wall_us, cpu_us, gpu_us, peak_memory_bytes, memory_method,
-                    bytes_in, bytes_out, complete, cost_nanos)
+                    bytes_in, bytes_out, complete, cost_nanos, input_bytes)
 VALUES (:now, :seq, :id, :claim_seq, :attempt, :type, :organization_id, :submitted_by, :batch_id,
         :instance_type, :outcome, :wall_us, :cpu_us, :gpu_us, :peak_memory_bytes, :memory_method, :bytes_in,
-        :bytes_out, :complete, :cost_nanos)
+        :bytes_out, :complete, :cost_nanos, :input_bytes)
 """
 
 # -- producers ------------------------------------------------------------------------------------
 
-CANCEL_WAITING = """
-UPDATE job SET state = 'cancelled', cancel_requested = 1, completed_at = :now
+# A job without a time for its unique key has it until it is finished.
+FREE_KEY = "unique_held = CASE WHEN unique_until IS NULL THEN 0 ELSE unique_held END"
+ENTER_LINE = """
+       hold = CASE WHEN pause_requested = 1 THEN 'paused' WHEN concurrency_key IS NOT NULL THEN 'concurrency' END,
+       hold_until = NULL"""
+
+CANCEL_WAITING = f"""
+UPDATE job
+   SET state = 'cancelled', cancel_requested = 1, completed_at = :now, hold = NULL, hold_until = NULL, {FREE_KEY}
  WHERE id = :id AND state IN ('scheduled', 'blocked', 'pending') AND manifest IS NULL
-RETURNING seq
-"""
+RETURNING seq, id, state, type, concurrency_key, dependents
+"""  # noqa: S608 - only constants
 
 REQUEST_CANCEL = """
 UPDATE job SET cancel_requested = 1
@@ -55,14 +76,42 @@ RETURNING seq
 
 RETRY = """
 UPDATE job
-   SET state = 'pending', run_at = :now, sort_key = sort_key + :now - run_at, started_at = NULL,
+   SET state = CASE WHEN :waits_for > 0 THEN 'blocked' ELSE 'pending' END, waits_for = :waits_for,
+       run_at = :now, sort_key = sort_key + :now - run_at, started_at = NULL,
        completed_at = NULL, attempt = 0, lost_count = 0, worker_id = NULL, cancel_requested = 0,
-       progress = NULL, message = NULL, processing_us = NULL, memory_factor = 1.0, error = NULL, result = NULL
+       progress = NULL, message = NULL, processing_us = NULL, memory_factor = 1.0, error = NULL, result = NULL,
+       error_class = NULL, pause_requested = 0, unique_held = :unique_held,
+       hold = CASE WHEN concurrency_key IS NOT NULL AND :waits_for = 0 THEN 'concurrency' END
  WHERE id = :id AND state IN ('failed', 'cancelled')
-RETURNING seq
+RETURNING seq, state, type, concurrency_key
 """
 
-PURGE = "DELETE FROM job WHERE id = :id AND state IN ('completed', 'failed', 'cancelled')"
+ENDED_JOB = """
+SELECT seq, id, organization_id, type, unique_key, unique_until, unique_held FROM job
+ WHERE id = :id AND state IN ('failed', 'cancelled')
+"""
+
+_UNNEEDED = """
+       (dependents = 0 OR NOT EXISTS (
+            SELECT 1 FROM job_dependency JOIN job AS child ON child.seq = job_dependency.job_seq
+             WHERE job_dependency.parent_seq = job.seq AND job_dependency.met = 0 AND child.state = 'blocked'))
+"""
+PURGE = f"""
+DELETE FROM job WHERE id = :id AND state IN ('completed', 'failed', 'cancelled') AND {_UNNEEDED}
+"""  # noqa: S608 - only constants
+
+# The first enqueued are the first to be old; those behind the window wait for the next call.
+PURGE_OLD = f"""
+DELETE FROM job
+ WHERE seq IN (
+        SELECT seq FROM (
+                SELECT seq, completed_at FROM job INDEXED BY job_state WHERE state = :state
+                 ORDER BY seq LIMIT :window
+               ) AS oldest
+         WHERE completed_at <= :before ORDER BY seq LIMIT :limit
+       )
+   AND state = :state AND {_UNNEEDED}
+"""  # noqa: S608 - only constants
 
 LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'job'"
 
@@ -111,22 +160,38 @@ UPDATE job
 RETURNING *
 """
 
+# Jobs with a key are claimed only by those who count (see ``lines``).
 _READY = """
-SELECT seq FROM job INDEXED BY job_ready WHERE state = 'pending' AND type = :type
+SELECT seq FROM job INDEXED BY job_ready
+ WHERE state = 'pending' AND hold IS NULL AND type = :type AND concurrency_key IS NULL
  ORDER BY sort_key, seq LIMIT :limit
 """
 _READY_OF_BATCH = """
 SELECT seq FROM job INDEXED BY job_ready_of_batch
- WHERE state = 'pending' AND batch_id = :batch_id AND type = :type ORDER BY sort_key, seq LIMIT :limit
+ WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id AND type = :type
+   AND concurrency_key IS NULL
+ ORDER BY sort_key, seq LIMIT :limit
 """
 CLAIM = _CLAIM.format(ready=_READY)
 CLAIM_OF_BATCH = _CLAIM.format(ready=_READY_OF_BATCH)
+CLAIM_ONE = _CLAIM.format(ready=":seq").replace(
+    "RETURNING", "AND state = 'pending' AND hold IS NULL RETURNING"
+)
 
-ANY_READY = "SELECT 1 FROM job INDEXED BY job_ready WHERE state = 'pending' AND type = :type LIMIT 1"
-ANY_READY_OF_BATCH = """
-SELECT 1 FROM job INDEXED BY job_ready_of_batch
- WHERE state = 'pending' AND batch_id = :batch_id AND type = :type LIMIT 1
+# ``counted``: whether limits, budgets or keys may keep some of them back, so that a claim has to count.
+_ANY_READY = """
+SELECT EXISTS (SELECT 1 FROM queue
+                WHERE name IN (:type, '*')
+                  AND (paused = 1 OR max_running IS NOT NULL OR rate_limit IS NOT NULL))
+       OR EXISTS (SELECT 1 FROM budget WHERE action <> 'warn')
+       OR EXISTS (SELECT 1 FROM job INDEXED BY job_line_of_key
+                   WHERE state = 'pending' AND concurrency_key IS NOT NULL AND type = :type) AS counted
+  FROM job INDEXED BY {index} WHERE state = 'pending' AND hold IS NULL AND {condition} LIMIT 1
 """
+ANY_READY = _ANY_READY.format(index="job_ready", condition="type = :type")
+ANY_READY_OF_BATCH = _ANY_READY.format(
+    index="job_ready_of_batch", condition="batch_id = :batch_id AND type = :type"
+)
 
 CLAIMED = """
 SELECT * FROM job INDEXED BY job_worker WHERE state = 'processing' AND worker_id = :worker_id ORDER BY seq
@@ -142,7 +207,7 @@ UPDATE job
    SET lease_until = :lease_until, progress = coalesce(:progress, progress),
        message = coalesce(:message, message)
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND worker_id = :worker_id
-RETURNING seq, cancel_requested
+RETURNING seq, cancel_requested, pause_requested
 """
 
 BEAT_USAGE = "UPDATE attempt SET usage = :usage WHERE job_seq = :seq AND claim_seq = :claim_seq"
@@ -154,34 +219,41 @@ UPDATE job SET manifest = :manifest, settlement = :settlement
 
 _ENDED = """
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'{condition}
-RETURNING seq, id, claim_seq, state, attempt, type, organization_id, submitted_by, batch_id, instance_type
+RETURNING seq, id, claim_seq, state, attempt, type, organization_id, submitted_by, batch_id, instance_type,
+          input_bytes, concurrency_key, dependents
 """
 
 # What a finished job had committed to publish is published by now, or never will be.
-FINISH = """
+FINISH = f"""
 UPDATE job
-   SET state = :state, completed_at = :now, lease_until = NULL, lost_count = lost_count + :lost,
+   SET state = :state, {FREE_KEY}, completed_at = :now, lease_until = NULL, lost_count = lost_count + :lost,
        progress = CASE WHEN :state = 'completed' THEN 1.0 ELSE progress END,
        manifest = NULL, settlement = NULL,
-       result = :result, error = :error, processing_us = :wall_us, cost_nanos = cost_nanos + :cost_nanos
-""" + _ENDED.format(condition="")
+       result = :result, error = :error, error_class = :error_class, processing_us = :wall_us,
+       cost_nanos = cost_nanos + :cost_nanos
+""" + _ENDED.format(condition="")  # noqa: S608 - only constants
 
 RESCHEDULE = """
 UPDATE job
    SET state = 'scheduled', run_at = :run_at, sort_key = sort_key + :run_at - run_at, worker_id = NULL,
        lease_until = NULL, lost_count = lost_count + :lost,
        memory_factor = CASE WHEN :more_memory THEN 1.5 ELSE memory_factor END,
-       result = :result, error = :error, processing_us = :wall_us, cost_nanos = cost_nanos + :cost_nanos
+       result = :result, error = :error, error_class = :error_class, processing_us = :wall_us,
+       cost_nanos = cost_nanos + :cost_nanos
 """ + _ENDED.format(condition=" AND NOT cancel_requested")
 
 RELEASE = """
 UPDATE job
    SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
+       hold = CASE WHEN cancel_requested THEN NULL
+                   WHEN pause_requested = 1 THEN 'paused'
+                   WHEN concurrency_key IS NOT NULL THEN 'concurrency' END,
+       unique_held = CASE WHEN cancel_requested AND unique_until IS NULL THEN 0 ELSE unique_held END,
        completed_at = CASE WHEN cancel_requested THEN :now END,
        attempt = attempt - 1, worker_id = NULL, lease_until = NULL, started_at = NULL, progress = NULL,
        message = NULL
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'
-RETURNING seq, state
+RETURNING seq, id, state, type, concurrency_key, dependents
 """
 
 # -- rescue ---------------------------------------------------------------------------------------
@@ -208,14 +280,18 @@ UPDATE attempt SET claim_seq = :new_seq, worker_id = :worker_id
  WHERE job_seq = :seq AND claim_seq = :claim_seq
 """
 
-PROMOTE_DUE = """
-UPDATE job SET state = 'pending'
+PROMOTE_DUE = f"""
+UPDATE job SET state = 'pending', {ENTER_LINE}
  WHERE seq IN (SELECT seq FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now
                 ORDER BY run_at, seq LIMIT :limit)
-RETURNING run_at, seq
-"""
+RETURNING run_at, seq, type, concurrency_key
+"""  # noqa: S608 - only constants
 
-ANY_DUE = "SELECT 1 FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now LIMIT 1"
+ANY_DUE = """
+SELECT 1 WHERE EXISTS (SELECT 1 FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now)
+            OR EXISTS (SELECT 1 FROM job INDEXED BY job_held
+                        WHERE state = 'pending' AND hold_until IS NOT NULL AND hold_until <= :now)
+"""
 
 # -- readers --------------------------------------------------------------------------------------
 
@@ -224,12 +300,12 @@ GET = "SELECT * FROM job WHERE id = :id"
 FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
 
 READY_BY_TYPE = """
-SELECT type, count(*) FROM job INDEXED BY job_ready
- WHERE state = 'pending' GROUP BY type ORDER BY min(sort_key), type
+SELECT type, count(*) AS count FROM job INDEXED BY job_ready
+ WHERE state = 'pending' AND hold IS NULL GROUP BY type ORDER BY min(sort_key), type
 """
 READY_BY_TYPE_OF_BATCH = """
-SELECT type, count(*) FROM job INDEXED BY job_ready_of_batch
- WHERE state = 'pending' AND batch_id = :batch_id GROUP BY type ORDER BY min(sort_key), type
+SELECT type, count(*) AS count FROM job INDEXED BY job_ready_of_batch
+ WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id GROUP BY type ORDER BY min(sort_key), type
 """
 
 NEXT_DUE = "SELECT min(run_at) FROM job INDEXED BY job_due WHERE state = 'scheduled'"
@@ -256,4 +332,5 @@ SELECT {key} AS key, count(DISTINCT job_seq) AS jobs, count(*) AS attempts,
   FROM ledger WHERE at >= :since GROUP BY key ORDER BY key
 """
 COSTS_BY_TYPE = _COSTS.format(key="type")
+COSTS_BY_ORGANIZATION = _COSTS.format(key="organization_id")
 COSTS_BY_DAY = _COSTS.format(key="date(at / 1000000, 'unixepoch')")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook
-from pitchey_runner.store.interface import JobStore, MemoryOf, built_in_memory
+from pitchey_runner.store.interface import MemoryOf, built_in_memory
 from pitchey_runner.store.records import (
     EVERYTHING,
     Attempt,
@@ -35,6 +35,7 @@ from pitchey_runner.store.records import (
 )
 from pitchey_runner.store.sqlite import producing, rescuing, settling, statements, working
 from pitchey_runner.store.sqlite.connection import ChangeWatch, ReaderPool, patiently
+from pitchey_runner.store.sqlite.queue_store import QueueHalf
 from pitchey_runner.store.sqlite.reading import count_statement, list_statement
 from pitchey_runner.store.sqlite.rows import (
     MICROS,
@@ -53,6 +54,10 @@ __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
+_COSTS = {
+    CostGroup.DAY: statements.COSTS_BY_DAY,
+    CostGroup.ORGANIZATION: statements.COSTS_BY_ORGANIZATION,
+}
 _BEYOND_ANY = "\U0010ffff"
 
 
@@ -60,7 +65,7 @@ def _wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-class SqliteStore(JobStore):
+class SqliteStore(QueueHalf):
     """A job store in one file, whose schema is current (see :func:`~.schema.ensure_current`).
 
     Args:
@@ -129,9 +134,9 @@ class SqliteStore(JobStore):
         named = {"type": job_type, "batch_id": batch_id}
         ready = statements.ANY_READY if batch_id is None else statements.ANY_READY_OF_BATCH
         # Looking first costs microseconds, and an idle worker keeps out of the writers' way.
-        if limit <= 0 or not self._read(ready, named):
+        if limit <= 0 or not (found := self._read(ready, named)):
             return []
-        return self._write(working.claim, worker, job_type, limit, batch_id)
+        return self._write(working.claim, worker, job_type, limit, batch_id, bool(found[0]["counted"]))
 
     def claimed(self, worker_id: str) -> list[ClaimedJob]:
         return [as_claimed(row) for row in self._read(statements.CLAIMED, {"worker_id": worker_id})]
@@ -190,10 +195,6 @@ class SqliteStore(JobStore):
     def counts(self, where: JobFilter = EVERYTHING) -> dict[JobState, int]:
         return {JobState(row[0]): row[1] for row in self._read(*count_statement(where))}
 
-    def ready(self, batch_id: str | None = None) -> dict[str, int]:
-        statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
-        return {row[0]: row[1] for row in self._read(statement, {"batch_id": batch_id})}
-
     def next_due(self, batch_id: str | None = None) -> float | None:
         statement = statements.NEXT_DUE if batch_id is None else statements.NEXT_DUE_OF_BATCH
         due = self._read(statement, {"batch_id": batch_id})[0][0]
@@ -211,8 +212,9 @@ class SqliteStore(JobStore):
         return int(self._read(statements.LAST_EVENT)[0][0])
 
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
-        statement = statements.COSTS_BY_TYPE if group is CostGroup.TYPE else statements.COSTS_BY_DAY
-        rows = self._read(statement, {"since": 0 if since is None else micros(since)})
+        rows = self._read(
+            _COSTS.get(group, statements.COSTS_BY_TYPE), {"since": 0 if since is None else micros(since)}
+        )
         return [CostRow(**dict(row)) for row in rows]
 
     # Last, because below it the name would hide the built-in type in annotations.
@@ -231,9 +233,12 @@ class SqliteStore(JobStore):
         return self._writer.write(lambda connection: operation(connection, self._clock(), *arguments))
 
     def _read(self, statement: str, named: dict[str, Any] | None = None) -> Sequence[sqlite3.Row]:
+        return self._look(lambda connection: connection.execute(statement, named or {}).fetchall())
+
+    def _look(self, query: Callable[[sqlite3.Connection], T]) -> T:
         self._refuse_fork()
         with self._readers.connection() as connection:
-            return patiently(lambda: connection.execute(statement, named or {}).fetchall())
+            return patiently(lambda: query(connection))
 
     def _refuse_fork(self) -> None:
         if os.getpid() != self._pid:

@@ -19,7 +19,10 @@ from pitchey_runner.store.records import (
     WorkerInfo,
 )
 from pitchey_runner.store.sqlite import statements
+from pitchey_runner.store.sqlite.consequences import Consequences
 from pitchey_runner.store.sqlite.events import Happening, record
+from pitchey_runner.store.sqlite.line_statements import FREE_HELD
+from pitchey_runner.store.sqlite.lines import Key, choose, rebalance
 from pitchey_runner.store.sqlite.rows import as_claimed, printable, span, to_json, usage_record
 
 __all__ = [
@@ -69,7 +72,9 @@ def claim(
     job_type: str,
     limit: int,
     batch_id: str | None,
+    counted: bool,
 ) -> list[ClaimedJob]:
+    """Claim; ``counted``: limits may keep some jobs back, and there may be jobs with keys."""
     statement = statements.CLAIM if batch_id is None else statements.CLAIM_OF_BATCH
     named = {
         "worker_id": worker.id,
@@ -79,14 +84,22 @@ def claim(
         "batch_id": batch_id,
         "limit": limit,
     }
+    keys: set[Key] = set()
+    if counted:
+        seqs, keys = choose(connection, now, job_type, limit, batch_id)
+        found = [connection.execute(statements.CLAIM_ONE, {**named, "seq": seq}).fetchone() for seq in seqs]
+        rows = [row for row in found if row is not None]
+    else:
+        rows = connection.execute(statement, named).fetchall()
     # RETURNING promises no order.
-    rows = connection.execute(statement, named).fetchall()
     rows.sort(key=lambda row: (row["sort_key"], row["seq"]))
     if rows:
         ensure_worker(connection, now, worker)
         begin_attempts(
             connection, now, worker.id, [(row["seq"], row["claim_seq"], row["attempt"]) for row in rows]
         )
+    if keys:
+        rebalance(connection, keys)
     return [as_claimed(row) for row in rows]
 
 
@@ -146,7 +159,9 @@ def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each
             "usage": to_json(usage_record(each.usage)),
         }
         connection.execute(statements.BEAT_USAGE, usage)
-    return Directive.CANCEL if row["cancel_requested"] else Directive.CONTINUE
+    if row["cancel_requested"]:
+        return Directive.CANCEL
+    return Directive.PAUSE if row["pause_requested"] else Directive.CONTINUE
 
 
 def commit_manifests(
@@ -167,6 +182,7 @@ def commit_manifests(
 def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -> list[bool]:
     happened: list[Happening] = []
     answers: list[bool] = []
+    follow = Consequences(connection, now)
     for each in claims:
         named = {"id": each.job_id, "claim_seq": each.claim_seq, "now": now}
         row = connection.execute(statements.RELEASE, named).fetchone()
@@ -186,7 +202,9 @@ def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -
         state = JobState(row["state"])
         kind = "cancelled" if state is JobState.CANCELLED else "released"
         happened.append((row["seq"], kind, state, None))
+        follow.of(row)
     record(connection, now, happened)
+    follow.write()
     return answers
 
 
@@ -194,4 +212,8 @@ def promote_due(connection: sqlite3.Connection, now: int, limit: int) -> int:
     rows = connection.execute(statements.PROMOTE_DUE, {"now": now, "limit": limit}).fetchall()
     rows.sort(key=lambda row: (row["run_at"], row["seq"]))
     record(connection, now, [(row["seq"], "due", JobState.PENDING, None) for row in rows])
+    follow = Consequences(connection, now)
+    for row in (*rows, *connection.execute(FREE_HELD, {"now": now, "limit": limit}).fetchall()):
+        follow.in_line(row)
+    follow.write()
     return len(rows)

@@ -1,0 +1,115 @@
+"""From what a store knows about a waiting job to the reasons why it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pitchey_runner.store.buckets import available, next_start
+from pitchey_runner.store.new_job import OnFailure
+from pitchey_runner.store.queue_records import (
+    BudgetStatus,
+    Estimate,
+    Explanation,
+    Hold,
+    QueueRecord,
+    Reason,
+    ReasonKind,
+)
+from pitchey_runner.store.records import JobRecord, JobState
+
+__all__ = ["Circumstances", "QueueLoad", "explain"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """A queue with limits, how many of its jobs run, and when its bucket is full."""
+
+    queue: QueueRecord
+    running: int
+    full_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """All that explains a job.
+
+    Attributes:
+        now: The store's clock, in microseconds.
+        hold_until: Of its hold.
+        key_limit, key_running: Of its concurrency key.
+        before: Jobs before it: in the line of its key if that holds it, else in that of its queue.
+        parents: Of unmet dependencies: id, state, policy.
+        queues: Those with limits that concern it.
+        running: Jobs of its type that run.
+        workers: Live workers for its type.
+    """
+
+    now: int
+    hold_until: datetime | None
+    key_limit: int | None
+    key_running: int
+    before: int
+    parents: Sequence[tuple[str, JobState, OnFailure]]
+    queues: Sequence[QueueLoad]
+    budgets: Sequence[BudgetStatus]
+    running: int
+    workers: int
+    typical: Estimate | None
+
+
+def explain(job: JobRecord, about: Circumstances) -> Explanation:
+    """Every reason that holds now, what somebody has to do something about first."""
+    waiting = not job.status.finished and job.status is not JobState.PROCESSING
+    reasons = tuple(_reasons(job, about)) if waiting else ()
+    return Explanation(job.id, job.status.value, reasons, about.running, about.workers, about.typical)
+
+
+def _reasons(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
+    for load in about.queues:
+        if load.queue.paused:
+            yield Reason(ReasonKind.QUEUE_PAUSED, load.queue.name)
+    if job.pause_requested:
+        yield Reason(ReasonKind.JOB_PAUSED)
+    for parent, state, on_failure in about.parents:
+        yield Reason(ReasonKind.DEPENDENCY, parent, state=state.value, on_failure=on_failure)
+    if job.run_at > _moment(about.now):
+        again = job.status is JobState.SCHEDULED and job.claim_seq > 0
+        yield Reason(ReasonKind.RETRY if again else ReasonKind.DELAY, until=job.run_at)
+    for status in about.budgets:
+        if status.stops and status.budget.covers(job.type, job.organization_id):
+            limit = status.budget.limit_nanos
+            yield Reason(
+                ReasonKind.BUDGET, status.budget.name, status.spent_nanos, limit, until=status.ends_at
+            )
+    if job.status is JobState.PENDING:
+        yield from _in_line(job, about)
+
+
+def _in_line(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
+    if job.hold == Hold.CONCURRENCY:
+        yield Reason(ReasonKind.CONCURRENCY, job.concurrency_key, about.key_running, about.key_limit)
+    for load in about.queues:
+        most = load.queue.limits.max_running
+        if most is not None and load.running >= most:
+            yield Reason(ReasonKind.QUEUE_LIMIT, load.queue.name, load.running, most)
+    if job.hold == Hold.RATE:
+        yield Reason(ReasonKind.RATE, job.concurrency_key, until=about.hold_until)
+    for load in about.queues:
+        rate = load.queue.limits.rate
+        if rate is not None:
+            period = round(rate.seconds * 1e6)
+            if not available(load.full_at, about.now, rate.count, period):
+                start = next_start(load.full_at, about.now, rate.count, period)
+                yield Reason(ReasonKind.RATE, load.queue.name, until=_moment(start))
+    if not about.workers:
+        yield Reason(ReasonKind.NO_WORKER, job.type)
+    if job.hold in (None, Hold.CONCURRENCY):
+        yield Reason(ReasonKind.POSITION, count=about.before)
+
+
+def _moment(at: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at)

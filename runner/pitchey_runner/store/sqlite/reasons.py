@@ -1,0 +1,112 @@
+"""What is known of a job that waits, of the queues, and of what such jobs have taken before.
+
+Everything here only reads; ``now`` is in microseconds. Rows read one after another need not be of one moment: what
+comes of it is for people.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+from typing import Any
+
+from pitchey_runner.store.buckets import available
+from pitchey_runner.store.estimating import RECENT, Sample, estimate_from
+from pitchey_runner.store.explaining import Circumstances, QueueLoad, explain
+from pitchey_runner.store.new_job import OnFailure, RateLimit
+from pitchey_runner.store.queue_records import Estimate, Explanation, Hold, QueueLimits, QueueRecord
+from pitchey_runner.store.records import JobState
+from pitchey_runner.store.sqlite import line_statements, money_statements, statements
+from pitchey_runner.store.sqlite.budgets import statuses
+from pitchey_runner.store.sqlite.lines import allowance, loads, stopped
+from pitchey_runner.store.sqlite.rows import MICROS, as_record, moment
+
+__all__ = ["as_queue", "estimate", "ready", "waits_for_rate", "why"]
+
+
+def as_queue(row: Any) -> QueueRecord:
+    rate = None if row["rate_limit"] is None else RateLimit(row["rate_limit"], row["rate_us"] / MICROS)
+    return QueueRecord(
+        row["name"], bool(row["paused"]), QueueLimits(row["max_running"], rate, row["max_slots"])
+    )
+
+
+def ready(connection: sqlite3.Connection, now: int, batch_id: str | None) -> dict[str, int]:
+    """Jobs that could be claimed, by type; see the interface."""
+    statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
+    rows = connection.execute(statement, {"batch_id": batch_id}).fetchall()
+    counts = {row["type"]: row["count"] for row in rows}
+    limited = connection.execute(line_statements.ANY_LIMIT).fetchone() if counts else None
+    if limited is None:
+        return counts
+    budgets = statuses(connection, now)
+    found = {}
+    for job_type, count in counts.items():
+        allowed = allowance(loads(connection, job_type), budgets, job_type, now)
+        if count := count if allowed is None else min(count, allowed):
+            found[job_type] = count
+    return found
+
+
+def waits_for_rate(
+    connection: sqlite3.Connection, now: int, types: Collection[str], batch_id: str | None
+) -> bool:
+    for row in connection.execute(line_statements.HELD_BY_RATE).fetchall():
+        if (not types or row["type"] in types) and batch_id in (None, row["batch_id"]):
+            return True
+    statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
+    budgets = statuses(connection, now)
+    for row in connection.execute(statement, {"batch_id": batch_id}).fetchall():
+        if types and row["type"] not in types:
+            continue
+        queues = loads(connection, row["type"])
+        if any(each["paused"] for each in queues) or stopped(budgets, row["type"]):
+            continue
+        for each in queues:
+            limit = each["rate_limit"]
+            if limit is not None and not available(each["full_at"], now, limit, each["rate_us"]):
+                return True
+    return False
+
+
+def why(connection: sqlite3.Connection, now: int, job_id: str) -> Explanation | None:
+    row = connection.execute(statements.GET, {"id": job_id}).fetchone()
+    if row is None:
+        return None
+    named = {**dict(row), "key": row["concurrency_key"], "now": now}
+    in_key = row["hold"] == Hold.CONCURRENCY
+    before = line_statements.BEFORE_IN_KEY if in_key else line_statements.BEFORE_IN_LINE
+    parents = connection.execute(line_statements.PARENTS, {"seq": row["seq"]}).fetchall()
+    about = Circumstances(
+        now=now,
+        hold_until=None if row["hold_until"] is None else moment(row["hold_until"]),
+        key_limit=row["concurrency_limit"],
+        key_running=connection.execute(line_statements.RUNNING_OF_KEY, named).fetchone()["running"],
+        before=connection.execute(before, named).fetchone()["count"],
+        parents=[(each["id"], JobState(each["state"]), OnFailure(each["on_failure"])) for each in parents],
+        queues=[
+            QueueLoad(as_queue(each), each["running"], each["full_at"])
+            for each in loads(connection, row["type"])
+        ],
+        budgets=statuses(connection, now),
+        running=connection.execute(line_statements.RUNNING_OF_TYPE, named).fetchone()["running"],
+        workers=_workers(connection, now, row["type"]),
+        typical=estimate(connection, row["type"], row["input_bytes"]),
+    )
+    return explain(as_record(row), about)
+
+
+def estimate(connection: sqlite3.Connection, job_type: str, input_bytes: int | None) -> Estimate | None:
+    named = {"type": job_type, "limit": RECENT}
+    rows = connection.execute(money_statements.SAMPLES, named).fetchall()
+    samples = [
+        Sample(row["input_bytes"], row["wall_us"], row["cpu_us"], row["peak_memory_bytes"], row["cost_nanos"])
+        for row in rows
+    ]
+    return estimate_from(job_type, samples, input_bytes)
+
+
+def _workers(connection: sqlite3.Connection, now: int, job_type: str) -> int:
+    rows = connection.execute(line_statements.LIVE_WORKERS, {"now": now}).fetchall()
+    return sum(job_type in json.loads(row["types"]) for row in rows)
