@@ -42,6 +42,7 @@ from pitchey_core.pricing import PriceBook, format_usd, parse_usd
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
 from pitchey_core.storage.policy import DEFAULT_SCHEMES, FetchPolicy
 from pitchey_core.storage.urls import display
+from pitchey_core.telemetry_settings import TelemetrySettings
 
 __all__ = [
     "FILE_NAME",
@@ -212,6 +213,7 @@ class Settings(_Table):
     instance_types: dict[str, InstanceTypeSettings] = {}
     fetch: FetchSettings = FetchSettings()
     timing: TimingSettings = TimingSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     plugins: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="before")

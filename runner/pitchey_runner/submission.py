@@ -13,6 +13,7 @@ from pitchey_core.host import Host, digest
 from pitchey_core.payload import map_input_files
 from pitchey_core.storage import to_path, to_url
 from pitchey_runner.store.interface import JobRecord, JobStore, NewJob, Priority
+from pitchey_runner.telemetry import trace_context
 
 __all__ = ["JobRequest", "input_fingerprints", "new_job", "result_of", "submit"]
 
@@ -84,6 +85,7 @@ def new_job(
         input_digest=digest(spec.name, payload, input_fingerprints(host, spec.name, payload)),
         plugin_version=host.registry.registered(spec.name).plugin.version,
         submitted_by=_user(),
+        trace_parent=trace_context.current(),
     )
 
 

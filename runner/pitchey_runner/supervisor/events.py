@@ -40,7 +40,13 @@ class JobStarted:
     def of(cls, job: ClaimedJob) -> JobStarted:
         """The start of a claimed job."""
         return cls(
-            job.claim.job_id, job.type, job.attempt, job.payload, job.claim.claim_seq, job.created_at
+            job.claim.job_id,
+            job.type,
+            job.attempt,
+            job.payload,
+            job.claim.claim_seq,
+            job.created_at,
+            job.trace_parent,
         )
 
 

@@ -274,7 +274,7 @@ class Supervisor:
             # Up to here nobody could stop a job through its slot, from here on everybody can.
             stopped = [held for held, _ in orders if held.cancelled or held.lost or self._fast]
             orders = [(held, order) for held, order in orders if held not in stopped]
-            for held, order in orders:
+            for held, _ in orders:
                 held.slot, held.started = slot, began
                 self._tell(JobStarted.of(held.job))
             if orders:

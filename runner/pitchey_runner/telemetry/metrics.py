@@ -70,7 +70,10 @@ class Metrics:
             registry=self.registry,
         )
         self._cpu = prometheus.Counter(
-            "pitchey_job_cpu_seconds", "CPU time of attempts that ended here.", ["queue"], registry=self.registry
+            "pitchey_job_cpu_seconds",
+            "CPU time of attempts that ended here.",
+            ["queue"],
+            registry=self.registry,
         )
         self._cost = prometheus.Counter(
             "pitchey_job_cost_nanodollars",
@@ -81,7 +84,7 @@ class Metrics:
         self._busy = prometheus.Gauge(
             "pitchey_jobs_running", "Jobs that run here now.", ["queue"], registry=self.registry
         )
-        self.registry.register(_Collector(self))  # type: ignore[arg-type]
+        self.registry.register(_Collector(self))
 
     def watch(self, event: Event) -> None:
         """Take in what a supervisor tells."""
@@ -91,7 +94,9 @@ class Metrics:
                     self._running[event.job_id] = event.type
                     self._busy.labels(event.type).inc()
                 if event.attempt == 1 and event.created_at is not None:
-                    self._wait.labels(event.type).observe(max(0.0, time.time() - event.created_at.timestamp()))
+                    self._wait.labels(event.type).observe(
+                        max(0.0, time.time() - event.created_at.timestamp())
+                    )
             case JobSettled():
                 if (job_type := self._running.pop(event.job_id, None)) is not None:
                     self._busy.labels(job_type).dec()
@@ -204,7 +209,9 @@ def serving(metrics: Metrics, address: str) -> Iterator[str]:
     host, _, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"telemetry.metrics: {address!r} is not HOST:PORT", remedy="for example 127.0.0.1:9464")
+        raise ConfigError(
+            f"telemetry.metrics: {address!r} is not HOST:PORT", remedy="for example 127.0.0.1:9464"
+        )
     try:
         server, thread = start_http_server(int(port), host, metrics.registry)
     except OSError as error:

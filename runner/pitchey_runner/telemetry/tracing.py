@@ -7,36 +7,22 @@ whoever submitted the job was in a trace of its own, the job is part of that.
 from __future__ import annotations
 
 import hashlib
-import re
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pitchey_core.errors import ExtraMissing
 from pitchey_runner.store.interface import JobState
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted
+from pitchey_runner.telemetry.trace_context import parse
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import SpanContext
 
-__all__ = ["Tracer", "current_trace_parent", "tracing"]
-
-_TRACE_PARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-
-
-def current_trace_parent() -> str | None:
-    """The W3C trace context that this program is in; ``None`` where it does not trace."""
-    if "opentelemetry.trace" not in sys.modules:
-        return None
-    from opentelemetry.propagate import inject
-
-    carrier: dict[str, str] = {}
-    inject(carrier)
-    return carrier.get("traceparent")
+__all__ = ["Tracer", "tracing"]
 
 
 @contextmanager
@@ -61,7 +47,7 @@ def tracing(endpoint: str) -> Iterator[Tracer]:
     try:
         yield Tracer(processor)
     finally:
-        processor.shutdown()
+        processor.shutdown()  # type: ignore[no-untyped-call]
 
 
 class Tracer:
@@ -148,10 +134,10 @@ class Tracer:
 
 def _origin(started: JobStarted) -> tuple[int, SpanContext | None]:
     """The trace that a job belongs to, and the span above it."""
-    found = _TRACE_PARENT.fullmatch(started.trace_parent or "")
-    if found is None or not int(found[1], 16) or not int(found[2], 16):
+    above = parse(started.trace_parent)
+    if above is None:
         return uuid.UUID(started.job_id).int, None
-    return int(found[1], 16), _context(int(found[1], 16), int(found[2], 16))
+    return above[0], _context(*above)
 
 
 def _span_id(job_id: str, what: str) -> int:
