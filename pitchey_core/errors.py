@@ -230,7 +230,18 @@ class OutOfSpace(TransientError):
 
 
 class SlotCrashed(TransientError):
-    """The child process that ran the job died: a segmentation fault, an ``os._exit``, a kill from outside."""
+    """The child process that ran the job died: a segmentation fault, an ``os._exit``, a kill from outside.
+
+    Attributes:
+        returncode: Its exit status; negative for a signal; ``None``: not known.
+    """
+
+    def __init__(self, message: str, *, returncode: int | None = None, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.returncode = returncode
+
+    def as_record(self) -> dict[str, Any]:
+        return {**super().as_record(), "returncode": self.returncode}
 
 
 class Cancelled(PitcheyError):
@@ -289,6 +300,7 @@ def error_from_record(record: dict[str, Any]) -> PitcheyError:
 _REBUILT_DEFAULTS: dict[str, dict[str, Any]] = {
     "LimitExceeded": {"limit": "unknown"},
     "ToolFailed": {"tool": "unknown", "returncode": None, "stderr_tail": ""},
+    "SlotCrashed": {"returncode": None},
     "PartialFailure": {"facts": {}},
     "UnknownName": {"kind": "name", "name": "", "suggestions": []},
 }

@@ -20,6 +20,8 @@ from typing import Any
 
 import pluggy
 
+from pitchey_core.retrying import RetryRule
+
 __all__ = [
     "ENTRY_POINT_GROUP",
     "CatalogEntry",
@@ -65,6 +67,8 @@ class QueueDefaults:
         retries: Further attempts after the first.
         min_slots: Slots kept once the queue was used.
         max_slots: Most slots at one time.
+        retry_rules: What to do about some errors, see :class:`~pitchey_core.retrying.RetryRule`; those of the
+            settings come before them.
     """
 
     batch_size: int = 1
@@ -73,6 +77,7 @@ class QueueDefaults:
     retries: int = 3
     min_slots: int = 1
     max_slots: int = 5
+    retry_rules: tuple[RetryRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

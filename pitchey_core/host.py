@@ -66,7 +66,11 @@ class Host:
         """The settings of a processor's queue: its own defaults under the configuration's figures."""
         given = self.settings.queues.get(name)
         defaults = self.registry.spec(name).queue
-        return replace(defaults, **given.model_dump(exclude_none=True)) if given else defaults
+        if given is None:
+            return defaults
+        figures = given.model_dump(exclude_none=True, exclude={"retry_rules"})
+        rules = tuple(each.as_rule() for each in given.retry_rules)
+        return replace(defaults, **figures, retry_rules=(*rules, *defaults.retry_rules))
 
     def instance(self, name: str) -> InstanceType:
         """An instance type, as configured here or as built in.

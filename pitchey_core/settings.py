@@ -31,7 +31,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ByteSize,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -39,6 +38,7 @@ from pydantic import (
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.pricing import PriceBook, format_usd, parse_usd
+from pitchey_core.queue_settings import QueueSettings, RetentionSettings, Table
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
 from pitchey_core.storage.policy import DEFAULT_SCHEMES, FetchPolicy
 from pitchey_core.storage.urls import display
@@ -53,6 +53,7 @@ __all__ = [
     "PriceSettings",
     "ProcessorSettings",
     "QueueSettings",
+    "RetentionSettings",
     "Settings",
     "TimingSettings",
     "load_settings",
@@ -91,37 +92,7 @@ Usd = Annotated[str, AfterValidator(_usd)]
 _DEFAULT_PRICES: Final = PriceBook()
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class QueueSettings(_Table):
-    """``[queues.TYPE]``: replaces single defaults of a processor's queue.
-
-    Attributes:
-        batch_size: Most jobs in one claim.
-        batch_wait: Seconds that a job waits for its batch to fill.
-        linger: Seconds that an idle slot waits for a fuller batch.
-        retries: Further attempts after the first.
-        min_slots: Slots kept once the queue was used.
-        max_slots: Most slots at one time.
-    """
-
-    batch_size: int | None = Field(None, ge=1)
-    batch_wait: float | None = Field(None, ge=0)
-    linger: float | None = Field(None, ge=0)
-    retries: int | None = Field(None, ge=0)
-    min_slots: int | None = Field(None, ge=0)
-    max_slots: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> QueueSettings:
-        if self.min_slots is not None and self.max_slots is not None and self.min_slots > self.max_slots:
-            raise ValueError(f"min_slots ({self.min_slots}) is larger than max_slots ({self.max_slots})")
-        return self
-
-
-class ProcessorSettings(_Table):
+class ProcessorSettings(Table):
     """``[processors.TYPE]``.
 
     Attributes:
@@ -133,7 +104,7 @@ class ProcessorSettings(_Table):
     instance_type: str | None = None
 
 
-class InstanceTypeSettings(_Table):
+class InstanceTypeSettings(Table):
     """``[instance_types.NAME]``: a new instance type, or a change to one.
 
     Attributes:
@@ -145,7 +116,7 @@ class InstanceTypeSettings(_Table):
     memory_bytes: ByteSize | None = Field(None, gt=0)
 
 
-class FetchSettings(_Table):
+class FetchSettings(Table):
     """``[fetch]``: see :class:`~pitchey_core.storage.FetchPolicy`."""
 
     schemes: Annotated[tuple[str, ...], BeforeValidator(_split)] = tuple(sorted(DEFAULT_SCHEMES))
@@ -156,7 +127,7 @@ class FetchSettings(_Table):
         return FetchPolicy(frozenset(self.schemes), self.roots, self.allow_private_addresses)
 
 
-class PriceSettings(_Table):
+class PriceSettings(Table):
     """``[prices]``: US dollars as decimal text; see :class:`~pitchey_core.pricing.PriceBook`."""
 
     vcpu_second: Usd = format_usd(_DEFAULT_PRICES.vcpu_second)
@@ -168,7 +139,7 @@ class PriceSettings(_Table):
         return PriceBook(**{name: parse_usd(getattr(self, name)) for name in type(self).model_fields})
 
 
-class TimingSettings(_Table):
+class TimingSettings(Table):
     """``[timing]``, in seconds.
 
     Attributes:
@@ -190,7 +161,7 @@ class TimingSettings(_Table):
         return self
 
 
-class Settings(_Table):
+class Settings(Table):
     """Every setting.
 
     Attributes:
@@ -206,15 +177,16 @@ class Settings(_Table):
     data_dir: Path
     profile: Literal["development", "staging", "production"] = "development"
     executor: str = "local"
-    tools: dict[str, str] = {}
+    tools: dict[str, str] = Field(default_factory=dict)
     prices: PriceSettings = PriceSettings()
-    queues: dict[str, QueueSettings] = {}
-    processors: dict[str, ProcessorSettings] = {}
-    instance_types: dict[str, InstanceTypeSettings] = {}
+    queues: dict[str, QueueSettings] = Field(default_factory=dict)
+    processors: dict[str, ProcessorSettings] = Field(default_factory=dict)
+    instance_types: dict[str, InstanceTypeSettings] = Field(default_factory=dict)
     fetch: FetchSettings = FetchSettings()
     timing: TimingSettings = TimingSettings()
+    retention: RetentionSettings = RetentionSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
-    plugins: dict[str, dict[str, Any]] = {}
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -327,7 +327,11 @@ class Warden:
                 break
             time.sleep(0.005)
         self.kill(
-            SlotCrashed(f"the process of the job {_describe(child.status)}", remedy="its log may say more")
+            SlotCrashed(
+                f"the process of the job {_describe(child.status)}",
+                returncode=None if child.status is None else os.waitstatus_to_exitcode(child.status),
+                remedy="its log may say more",
+            )
         )
 
     def kill(self, error: PitcheyError) -> None:

@@ -12,10 +12,18 @@ from pitchey_core.errors import StoreError, UsageError
 from pitchey_core.host import Host, digest
 from pitchey_core.payload import map_input_files
 from pitchey_core.storage import to_path, to_url
-from pitchey_runner.store.interface import JobRecord, JobStore, NewJob, Priority
+from pitchey_runner.store.interface import (
+    Dependency,
+    JobRecord,
+    JobStore,
+    NewJob,
+    Priority,
+    RateLimit,
+    Unique,
+)
 from pitchey_runner.telemetry import trace_context
 
-__all__ = ["JobRequest", "input_fingerprints", "new_job", "result_of", "submit"]
+__all__ = ["JobRequest", "input_fingerprints", "known_bytes", "new_job", "result_of", "submit"]
 
 _LONGEST: Final = 10 * 365 * 86_400
 
@@ -31,6 +39,10 @@ class JobRequest:
         delay_seconds: How long the job waits before it may run.
         wall_limit: Seconds that one run may take; ``None``: the processor's own limit.
         instance_type: What the job reserves; ``None``: the processor's own.
+        unique, depends_on, concurrency_key, concurrency_limit, rate: See
+            :class:`~pitchey_runner.store.interface.NewJob`.
+        organization_id: Who pays for it.
+        retries: Attempts after the first; ``None``: as the queue has it.
     """
 
     type: str
@@ -41,6 +53,13 @@ class JobRequest:
     delay_seconds: float = 0.0
     wall_limit: float | None = None
     instance_type: str | None = None
+    unique: Unique | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    concurrency_key: str | None = None
+    concurrency_limit: int | None = None
+    rate: RateLimit | None = None
+    organization_id: str = "default"
+    retries: int | None = None
 
 
 def new_job(
@@ -70,6 +89,8 @@ def new_job(
     if not 0 <= request.delay_seconds <= _LONGEST:
         raise UsageError(f"delay: {request.delay_seconds} is not a number of seconds from 0 to 10 years")
     instance = host.instance(request.instance_type or spec.resources)
+    fingerprints = input_fingerprints(host, spec.name, payload)
+    retries = host.queue(spec.name).retries if request.retries is None else request.retries
     return NewJob(
         type=spec.name,
         payload=payload,
@@ -77,12 +98,19 @@ def new_job(
         output=None if request.output is None else to_url(request.output, base),
         overwrite=request.overwrite,
         delay_seconds=request.delay_seconds,
-        max_attempts=host.queue(spec.name).retries + 1,
+        max_attempts=retries + 1,
         instance_type=instance.name,
         wall_limit=request.wall_limit,
         batch_id=batch_id,
         item_key=item_key,
-        input_digest=digest(spec.name, payload, input_fingerprints(host, spec.name, payload)),
+        input_digest=digest(spec.name, payload, fingerprints),
+        input_bytes=known_bytes(fingerprints),
+        organization_id=request.organization_id,
+        unique=request.unique,
+        depends_on=request.depends_on,
+        concurrency_key=request.concurrency_key,
+        concurrency_limit=request.concurrency_limit,
+        rate=request.rate,
         plugin_version=host.registry.registered(spec.name).plugin.version,
         submitted_by=_user(),
         trace_parent=trace_context.current(),
@@ -90,15 +118,24 @@ def new_job(
 
 
 def submit(store: JobStore, jobs: Sequence[NewJob]) -> list[str]:
-    """Enqueue jobs, all or none, and return their ids.
+    """Enqueue jobs, all or none, and return their ids; where a job of the same unique key is there, that one's.
 
     Raises:
         StoreError: One of them is in its batch already.
+        UnknownName: One depends on a job that is not there.
+        BudgetExceeded: A budget takes no new jobs.
     """
-    ids = store.enqueue(jobs)
-    if None in ids:
+    ids = [job_id for job_id in store.enqueue(jobs) if job_id is not None]
+    if len(ids) < len(jobs):
         raise StoreError("a job of this batch is in the store already")
-    return [job.id for job in jobs]
+    return ids
+
+
+def known_bytes(fingerprints: Sequence[tuple[str, int, int] | tuple[str]]) -> int | None:
+    """The size of all inputs together; ``None`` where there are none, or that of one is not known."""
+    sizes = [each[1] if len(each) == 3 else None for each in fingerprints]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known and len(known) == len(sizes) else None
 
 
 def input_fingerprints(

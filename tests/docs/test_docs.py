@@ -30,6 +30,7 @@ from pitchey_media.builtin import read_presets
 from pitchey_media.payload import MediaPayload
 from pitchey_media.schema import Preset
 from pitchey_runner.cli.app import app
+from pitchey_runner.cli.processors import Processors
 from pitchey_video.payload import VideoPayload
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +73,7 @@ def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.
         command = group.get_command(context, name)
         assert command is not None
         yield f"{prefix}{name}", command
-        if isinstance(command, click.Group) and name != "submit":
+        if isinstance(command, click.Group) and not isinstance(command, Processors):
             yield from commands(command, f"{prefix}{name} ")
 
 

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import click
 
+from pitchey_core.errors import UnknownName
 from pitchey_core.hooks import ProcessorSpec, load_target
+from pitchey_runner.cli.invocation import Invocation
 from pitchey_runner.cli.shared import shared_options
 
 if TYPE_CHECKING:
     from pitchey_core.registry import Registry
 
-__all__ = ["ProcessorCommand", "job_options"]
+__all__ = ["ProcessorCommand", "Processors", "job_options", "line_options"]
 
 _PRIORITIES: Final = ("high", "medium", "low")
 
 
 class ProcessorCommand(click.Command):
-    """Runs (``RUN``) or submits (``SUBMIT``) one job of a processor."""
+    """Runs (``RUN``), submits (``SUBMIT``) or schedules (``SCHEDULE``) one job of a processor."""
 
     RUN: ClassVar = "pitchey_runner.cli.verbs.run_verb:run_verb"
     SUBMIT: ClassVar = "pitchey_runner.cli.verbs.submit_verb:submit_one"
+    SCHEDULE: ClassVar = "pitchey_runner.cli.verbs.schedules_verb:schedule_one"
 
     def __init__(self, name: str, spec: ProcessorSpec, registry: Registry, action: str) -> None:
         super().__init__(name, help=f"{spec.summary}.", callback=self._act)
@@ -35,7 +38,7 @@ class ProcessorCommand(click.Command):
         if not self._loaded:
             from pitchey_runner.cli.payload_options import payload_parameters
 
-            own = [*job_options(submit=self._action == self.SUBMIT), *shared_options()]
+            own = [*job_options(submit=self._action != self.RUN), *shared_options()]
             reserved = {"--help"}.union(*((*each.opts, *each.secondary_opts) for each in own))
             model = self._registry.processor(self.spec.name).payload_model
             self.params = [*payload_parameters(model, reserved), *own]
@@ -59,8 +62,77 @@ class ProcessorCommand(click.Command):
         return action(click.get_current_context(), self.spec.name)
 
 
+class Processors(click.Group):
+    """A command for each processor, which does ``action`` with it."""
+
+    def __init__(self, name: str, *, action: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._action = action
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(ctx.ensure_object(Invocation).registry.processors)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        registry = ctx.ensure_object(Invocation).registry
+        try:
+            spec = registry.spec(cmd_name)
+        except UnknownName:
+            # An option in its place is click's to refuse.
+            if cmd_name.startswith("-"):
+                return None
+            raise
+        return ProcessorCommand(cmd_name, spec, registry, self._action)
+
+
 def _description(fields: Any, param: click.Parameter) -> str:
     return str(fields[str(param.name).removeprefix("payload_")].description or "")
+
+
+def line_options() -> list[click.Parameter]:
+    """Options of a job that waits in line."""
+    return [
+        click.Option(
+            ["--delay"],
+            type=click.FloatRange(min=0),
+            default=0.0,
+            metavar="SECONDS",
+            help="Wait before the first run.",
+        ),
+        click.Option(
+            ["--retries"], type=click.IntRange(0), help="Attempts after the first.  [default: the queue's]"
+        ),
+        click.Option(
+            ["--depends-on"],
+            multiple=True,
+            metavar="ID[:POLICY]",
+            help="Wait until job ID is completed. POLICY says what becomes of this one if that fails: "
+            "cancel (default), run or hold. Repeatable.",
+        ),
+        click.Option(
+            ["--unique"], metavar="KEY", help="Put nothing in where an unfinished job of that KEY is there."
+        ),
+        click.Option(
+            ["--unique-for"],
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            help="With --unique: the KEY is taken for so long, instead of until the job is finished.",
+        ),
+        click.Option(
+            ["--key", "concurrency_key"],
+            metavar="KEY",
+            help="Share --key-limit or --key-rate with the jobs of this queue that have the same KEY.",
+        ),
+        click.Option(
+            ["--key-limit"],
+            type=click.IntRange(1),
+            metavar="N",
+            help="Most jobs of the KEY that run at a time.",
+        ),
+        click.Option(
+            ["--key-rate"], metavar="N/SECONDS", help="Most jobs of the KEY that start in so many seconds."
+        ),
+        click.Option(["--organization"], default="default", metavar="NAME", help="Who pays for it."),
+    ]
 
 
 def job_options(*, submit: bool) -> list[click.Parameter]:
@@ -92,14 +164,7 @@ def job_options(*, submit: bool) -> list[click.Parameter]:
         ),
     ]
     if submit:
-        delay = click.Option(
-            ["--delay"],
-            type=click.FloatRange(min=0),
-            default=0.0,
-            metavar="SECONDS",
-            help="Wait before the first run.",
-        )
-        return [*options, delay]
+        return [*options, *line_options()]
     return [
         *options,
         click.Option(["--dry-run"], is_flag=True, help="Say what would be done, and do nothing."),

@@ -16,7 +16,16 @@ from pitchey_runner.library.job import Job, Progress, finished_result
 from pitchey_runner.library.showing import View, showing
 from pitchey_runner.library.waiting import Waiting
 from pitchey_runner.library.worker import Worker
-from pitchey_runner.store.interface import JobFilter, JobRecord, JobState, JobStore, NewJob, Priority
+from pitchey_runner.store.interface import (
+    Dependency,
+    JobFilter,
+    JobRecord,
+    JobState,
+    JobStore,
+    NewJob,
+    Priority,
+    Unique,
+)
 from pitchey_runner.submission import JobRequest, new_job, submit
 
 if TYPE_CHECKING:
@@ -75,6 +84,8 @@ class Jobs:
         wall_limit: float | None = None,
         instance_type: str | None = None,
         batch: str | None = None,
+        unique: str | None = None,
+        after: Iterable[Job] = (),
         connection: Transaction | None = None,
         **fields: Any,
     ) -> Job:
@@ -91,6 +102,8 @@ class Jobs:
             wall_limit: Seconds that one run may take; default: the processor's own limit.
             instance_type: What it reserves; default: the processor's own.
             batch: A name that several jobs share, for ``list`` and ``pitchey-run watch --batch``.
+            unique: Where an unfinished job of this processor has the same key, that one is the answer.
+            after: Jobs that have to be completed first; if one fails, this one is cancelled.
             connection: An SQLAlchemy ``Connection`` or ``Session`` to the database of this store. The job is
                 inserted in its transaction: it is there if, and only if, that commits.
 
@@ -98,6 +111,7 @@ class Jobs:
             UnknownName, UsageError: The processor does not exist, or the payload is wrong.
             InputError: A path is none.
             ExtraMissing: The processor needs packages that are not installed.
+            BudgetExceeded: A budget takes no new jobs.
             StoreError: The store cannot be used, or ``connection`` leads to another database.
         """
         request = JobRequest(
@@ -109,6 +123,8 @@ class Jobs:
             delay_seconds=delay,
             wall_limit=wall_limit,
             instance_type=instance_type,
+            unique=None if unique is None else Unique(unique),
+            depends_on=tuple(Dependency(each.id) for each in after),
         )
         (job,) = self.submit_all([request], batch=batch, connection=connection)
         return job

@@ -21,7 +21,7 @@ def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> lis
     Workers are woken by the commit.
 
     Returns:
-        The ids of the jobs.
+        The ids of the jobs; where a job of the same unique key is there, that one's.
 
     Raises:
         UsageError: It is neither of the two.
@@ -46,9 +46,10 @@ def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> lis
         raise StoreError(
             f"the jobs were not enqueued: {error.orig}", remedy="roll the transaction back and try again"
         ) from error
-    if None in ids:
+    found = [each for each in ids if each is not None]
+    if len(found) < len(jobs):
         raise StoreError("a job of this batch is in the store already")
-    return [job.id for job in jobs]
+    return found
 
 
 class JoinedConnection:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pitchey_core.errors import OutOfSpace, PitcheyError, StoreError
 from pitchey_core.hooks import load_target
 from pitchey_core.pricing import Usage
-from pitchey_runner.store.interface import JobEvent, JobStore
+from pitchey_runner.store.interface import BudgetEvent, JobEvent, JobStore
 
 __all__ = ["Observers"]
 
@@ -36,11 +36,14 @@ class Observers:
         self._all = [_Observer(name, target) for name, target in targets.items()]
         self._closing = threading.Event()
         self._follower: threading.Thread | None = None
+        self._budgets_seen = 0
 
     def open(self) -> None:
         """Follow the store from here on, too: jobs are submitted, cancelled and retried by others."""
         try:
             seen = self._store.last_event()
+            for _ in self._budget_events():
+                pass  # What was reached before is nothing new.
         except (StoreError, OutOfSpace) as error:
             _log.warning("the observers are not told what others do with jobs: %s", error)
             return
@@ -64,6 +67,11 @@ class Observers:
         for each in self._all:
             each.close(end)
 
+    def _budget_events(self) -> Iterator[BudgetEvent]:
+        while events := self._store.budget_events(after=self._budgets_seen):
+            self._budgets_seen = events[-1].seq
+            yield from events
+
     def _follow(self, seen: int) -> None:
         while True:
             last = self._closing.is_set()
@@ -73,6 +81,8 @@ class Observers:
                     for record in _changes(events):
                         for each in self._all:
                             each.tell(record)
+                for reached in self._budget_events():
+                    self.tell(reached)
             except (StoreError, OutOfSpace) as error:
                 _log.debug("the store's events cannot be read now: %s", error)
             if last:

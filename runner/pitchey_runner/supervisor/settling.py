@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from pitchey_core.errors import PitcheyError, error_from_record
+from pitchey_core.errors import PitcheyError, UnknownName, error_from_record
 from pitchey_core.host import Host
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Outcome
@@ -28,7 +28,7 @@ from pitchey_runner.store.interface import (
 )
 from pitchey_runner.supervisor.events import JobSettled
 from pitchey_runner.supervisor.orders import discard_work
-from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS, judge
+from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS, Verdict, judge
 
 __all__ = ["Settler"]
 
@@ -82,7 +82,7 @@ class Settler:
 
     def fail(self, job: ClaimedJob, error: PitcheyError) -> JobSettled | None:
         """Settle an attempt that could not even start."""
-        verdict = judge(job, error, backoff_base=self.backoff_base)
+        verdict = self._judge(job, error)
         settlement = Settlement(
             job.claim,
             verdict.outcome,
@@ -102,7 +102,7 @@ class Settler:
         discard_work(self.host, job.claim)
 
     def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
-        verdict = judge(job, outcome.error, backoff_base=self.backoff_base)
+        verdict = self._judge(job, outcome.error)
         result = self.host.result(outcome, typed=False)
         record = {**result.as_record(), "status": str(verdict.state), "facts": outcome.facts or {}}
         if verdict.state is JobState.SCHEDULED:
@@ -119,6 +119,14 @@ class Settler:
             log_path=outcome.log_path,
             more_memory=verdict.more_memory,
         )
+
+    def _judge(self, job: ClaimedJob, error: PitcheyError | None) -> Verdict:
+        try:
+            rules = self.host.queue(job.type).retry_rules
+        except UnknownName:
+            # Its processor is gone since it was claimed.
+            rules = ()
+        return judge(job, error, rules=rules, backoff_base=self.backoff_base)
 
     def _publish(self, manifest: dict[str, Any], settlement: Settlement) -> Settlement:
         """Publish, patiently; a failure that stays turns the settlement into a failed one."""

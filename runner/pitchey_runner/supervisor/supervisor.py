@@ -41,6 +41,7 @@ from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted
 from pitchey_runner.supervisor.held import Held, share_usage
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
+from pitchey_runner.supervisor.maintenance import Maintenance
 from pitchey_runner.supervisor.orders import order_for
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
@@ -129,6 +130,7 @@ class Supervisor:
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
+                background.start_soon(Maintenance(self.store, self.host.settings.retention).run)
                 async with anyio.create_task_group() as self._lanes:
                     await self._claim_until_done(drain)
                 background.cancel_scope.cancel()
@@ -226,6 +228,8 @@ class Supervisor:
             return False
         retries = JobFilter([JobState.SCHEDULED], self.types, self.batch_id, started=True)
         if await patiently(self._patience, self.store.counts, retries):
+            return False
+        if await patiently(self._patience, self.store.waits_for_rate, self.types, self.batch_id):
             return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=self.types, batch_id=self.batch_id)

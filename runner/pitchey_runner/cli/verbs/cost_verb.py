@@ -25,7 +25,7 @@ __all__ = ["cost_verb"]
 @click.option("--since", type=SINCE, help="Only attempts since: 24h, 7d, or a date.")
 @click.pass_context
 def cost_verb(ctx: click.Context, by: str, since: datetime | None) -> None:
-    """What the jobs have cost, by type or by day, failed and lost attempts included."""
+    """What the jobs have cost, by type, day, queue or organization, failed and lost attempts included."""
     if ctx.invoked_subcommand is not None:
         return
     invocation = ctx.ensure_object(Invocation)

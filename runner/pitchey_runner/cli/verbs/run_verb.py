@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
 
-from pitchey_core.errors import error_from_record
+from pitchey_core.errors import StoreError, error_from_record
 from pitchey_core.library import plan
 from pitchey_runner.cli.failures import INTERRUPTED
 from pitchey_runner.cli.invocation import Invocation
+from pitchey_runner.cli.render.budgets import show_estimate
 from pitchey_runner.cli.render.jobs import show_result
 from pitchey_runner.cli.render.output import write_json
 from pitchey_runner.cli.render.plans import show_plan
 from pitchey_runner.cli.render.progress import progress_bars
 from pitchey_runner.cli.requests import request_from
-from pitchey_runner.submission import new_job, result_of
+from pitchey_runner.store.interface import Estimate
+from pitchey_runner.submission import input_fingerprints, known_bytes, new_job, result_of
 from pitchey_runner.supervisor import Supervisor
 
 __all__ = ["run_verb"]
@@ -28,10 +32,14 @@ def run_verb(ctx: click.Context, processor: str) -> int:
     request = request_from(ctx, processor)
     if ctx.params["dry_run"]:
         planned = plan(processor, request.payload, output=request.output, registry=invocation.registry)
+        learned = _learned(invocation, processor, request.payload)
         if invocation.as_json:
-            write_json(planned.model_dump(mode="json"))
+            estimate = None if learned is None else learned.as_record()
+            write_json({**planned.model_dump(mode="json"), "estimate": estimate})
         else:
             show_plan(planned)
+            if learned is not None:
+                show_estimate(learned)
         return 0
     host = invocation.host
     job = new_job(host, request, base=Path.cwd())
@@ -48,3 +56,18 @@ def run_verb(ctx: click.Context, processor: str) -> int:
     if supervisor.interrupted:
         return INTERRUPTED
     return error_from_record(record.error).exit_code if record.error else 1
+
+
+def _learned(invocation: Invocation, processor: str, payload: Mapping[str, Any]) -> Estimate | None:
+    """What such jobs have taken in the store; a dry run makes none, and does not fail for want of one."""
+    from pitchey_runner.store.migrations import schema_revision
+
+    host = invocation.host
+    try:
+        if schema_revision(host.settings.store) is None:
+            return None
+        size = known_bytes(input_fingerprints(host, processor, host.normalise(processor, payload)))
+        with invocation.open_store() as store:
+            return store.estimate(processor, size)
+    except StoreError:
+        return None
