@@ -10,6 +10,7 @@ from typing import Any
 
 from pitchey_cli import Cli
 
+import pitchey_runner
 from pitchey_runner.store import open_store
 from pitchey_runner.supervisor.identity import this_worker
 
@@ -63,7 +64,7 @@ def test_wrong_queues_and_limits_are_refused(cli: Cli) -> None:
 
 def test_why_tells_every_reason_and_when_it_may_begin(cli: Cli) -> None:
     first = submit(cli, "test-noop")
-    second = submit(cli, "test-noop", "--after", first)
+    second = submit(cli, "test-noop", "--depends-on", first)
     late = submit(cli, "test-noop", "--delay", "3600")
     assert reasons(cli, first) == ["no_worker", "position"]
     data = cli("why", second[:8]).data
@@ -128,19 +129,20 @@ def test_watch_follows_jobs_to_their_end(cli: Cli, eventually: Callable[..., Any
 
 
 def test_watch_follows_a_batch_and_its_progress(cli: Cli) -> None:
-    (cli.folder / "jobs.json").write_text(
-        json.dumps([{"type": "test-hog", "payload": {"mib": 16, "seconds": 1.5}}, {"type": "test-noop"}])
-    )
+    with pitchey_runner.open(cli.env["PITCHEY_STORE"]) as jobs:
+        jobs.submit("test-hog", mib=16, seconds=1.5, batch="nightly")
+        jobs.submit("test-noop")
+        watching = cli.start("watch", "--batch", "nightly", "--json")
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["type"] == "test-hog"
+        jobs.submit("test-echo", batch="nightly")
     cli.environment["PITCHEY_TIMING__BEAT"] = "0.1"
-    batch = cli.start("batch", "jobs.json", "--json")
-    deadline = time.monotonic() + 30
-    while not cli("list", "--batch", "jobs.json").out and time.monotonic() < deadline:
-        time.sleep(0.05)
-    ran = cli("watch", "--batch", "jobs.json", "--json")
-    assert ran.code == 0
-    assert {each["type"] for each in ran.lines} == {"test-hog", "test-noop"}
-    assert [each for each in ran.lines if each["kind"] == "progress" and each["message"] == "0 MiB"]
-    batch.communicate(timeout=30)
+    assert cli("work", "--drain").code == 0
+    out, _ = watching.communicate(timeout=30)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert watching.returncode == 0
+    assert {each["type"] for each in lines} == {"test-hog", "test-echo"}
+    assert [each for each in lines if each["kind"] == "progress" and each["message"] == "0 MiB"]
     assert cli("watch", "--batch", "no-such-batch").code == 2
     assert cli("watch", "x", "--batch", "y").code == 2
 
@@ -154,7 +156,7 @@ def test_watch_ends_quietly_on_ctrl_c_and_when_its_reader_goes(cli: Cli) -> None
     assert json.loads(watching.stdout.readline())["job_id"] == second
     watching.send_signal(signal.SIGINT)
     _, err = watching.communicate(timeout=30)
-    assert (watching.returncode, err) == (130, b"interrupted\n")
+    assert (watching.returncode, err.strip()) == (130, b"interrupted")
     watching = cli.start("watch", job, "--json")
     assert watching.stdout is not None
     assert watching.stderr is not None
@@ -194,4 +196,4 @@ def test_top_as_json_goes_on_until_interrupted(cli: Cli) -> None:
     assert first["at"] < second["at"]
     top.send_signal(signal.SIGINT)
     _, err = top.communicate(timeout=30)
-    assert (top.returncode, err) == (130, b"interrupted\n")
+    assert (top.returncode, err.strip()) == (130, b"interrupted")
