@@ -135,7 +135,7 @@ def test_watch_follows_a_batch_and_its_progress(cli: Cli) -> None:
         watching = cli.start("watch", "--batch", "nightly", "--json")
         assert watching.stdout is not None
         assert json.loads(watching.stdout.readline())["type"] == "test-hog"
-        jobs.submit("test-echo", batch="nightly")
+        jobs.submit("test-echo", output=cli.folder / "out", batch="nightly")
     cli.environment["PITCHEY_TIMING__BEAT"] = "0.1"
     assert cli("work", "--drain").code == 0
     out, _ = watching.communicate(timeout=30)

@@ -82,7 +82,7 @@ def _header(view: Overview, width: int) -> list[Text]:
     for name, percent, detail in (
         ("cpu", host.cpu_percent, f"of {host.cpus}"),
         ("mem", host.memory_percent, f"{amount(used)}" if width >= 90 else ""),
-        ("disk", host.disk_percent, f"{amount(host.disk_free)} free"),
+        ("disk", host.disk_percent, f"{amount(host.disk_free)} free" if width >= 90 else ""),
     ):
         second.append(f"{name} ")
         second.append_text(_bar(percent / 100, style=_heat(percent)))
