@@ -326,13 +326,9 @@ class Warden:
             if child.status is not None:
                 break
             time.sleep(0.005)
-        self.kill(
-            SlotCrashed(
-                f"the process of the job {_describe(child.status)}",
-                returncode=None if child.status is None else os.waitstatus_to_exitcode(child.status),
-                remedy="its log may say more",
-            )
-        )
+        code = None if child.status is None else os.waitstatus_to_exitcode(child.status)
+        what = f"the process of the job {_describe(child.status)}"
+        self.kill(SlotCrashed(what, returncode=code, remedy="its log may say more"))
 
     def kill(self, error: PitcheyError) -> None:
         """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""

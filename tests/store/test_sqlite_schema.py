@@ -16,7 +16,7 @@ from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook, Usage
 from pitchey_runner.store import migrations, queue_tables
 from pitchey_runner.store.records import TRANSITIONS, Beat, JobState, Unique
-from pitchey_runner.store.sqlite import line_statements, money_statements, statements
+from pitchey_runner.store.sql import line_statements, money_statements, statements
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.store.tables import StoreTable
 from pitchey_runner.testing.store_samples import completed, failed, job, one_claimed, retried, worker

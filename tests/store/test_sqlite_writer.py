@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pitchey_core.errors import OutOfSpace, StoreError
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.records import JobState
+from pitchey_runner.store.sql import writer as group
 from pitchey_runner.store.sqlite import connection, writer
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.testing.store_samples import job
@@ -45,7 +47,7 @@ def test_those_who_wait_share_one_commit(
     groups: list[int] = []
     commit = writer._Session.commit
 
-    def counted(session: writer._Session, group: list[writer._Operation]) -> None:
+    def counted(session: writer._Session, group: list[Any]) -> None:
         groups.append(len(group))
         commit(session, group)
 
@@ -80,12 +82,12 @@ def test_one_failure_takes_nothing_else_with_it(store: SqliteStore, held_lock: i
 def test_a_lock_that_is_never_released_is_an_error_and_nothing_is_written(
     store: SqliteStore, held_lock: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(group, "_PATIENCE_SECONDS", 0.1)
     with pytest.raises(StoreError, match="write lock") as caught:
         store.enqueue([job()])
     assert "fuser" in (caught.value.remedy or "")
     fcntl.flock(held_lock, fcntl.LOCK_UN)
-    monkeypatch.setattr(writer, "_PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(group, "_PATIENCE_SECONDS", 60)
     store.enqueue([job()])
     assert store.counts() == {JobState.PENDING: 1}
 
@@ -93,8 +95,8 @@ def test_a_lock_that_is_never_released_is_an_error_and_nothing_is_written(
 def test_closing_does_not_wait_for_a_lock_that_nobody_needs_any_more(
     empty_store: Path, held_lock: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(writer, "_GOODBYE_SECONDS", 0.1)
+    monkeypatch.setattr(group, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(group, "_GOODBYE_SECONDS", 0.1)
     with SqliteStore(empty_store, prices=PriceBook()) as store:
         with pytest.raises(StoreError, match="write lock"):
             store.enqueue([job()])

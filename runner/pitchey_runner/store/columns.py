@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 __all__ = [
     "INTEGER",
     "REAL_NUMBER",
+    "TEXT",
     "StoreTable",
     "column",
     "integer",
@@ -24,6 +25,7 @@ __all__ = [
 
 INTEGER: Any = BigInteger().with_variant(Integer, "sqlite")
 REAL_NUMBER: Any = Double().with_variant(REAL, "sqlite")
+TEXT: Any = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def column(kind: Any, *constraints: Any, default: str | None = None, **options: Any) -> Any:
@@ -36,11 +38,11 @@ def key() -> Any:
 
 
 def text_column() -> Any:
-    return column(Text, nullable=False)
+    return column(TEXT, nullable=False)
 
 
 def text_or_null() -> Any:
-    return column(Text, nullable=True)
+    return column(TEXT, nullable=True)
 
 
 def integer(default: str | None = None) -> Any:

@@ -11,11 +11,16 @@ from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore, NewJob
 
 if TYPE_CHECKING:
-    from pitchey_runner.store.joining import JoinedConnection
+    from sqlalchemy import Connection
 
 __all__ = ["Driver", "driver_of"]
 
-_DRIVERS = {"sqlite": "pitchey_runner.store.sqlite"}
+_DRIVERS = {
+    "sqlite": "pitchey_runner.store.sqlite",
+    "postgresql": "pitchey_runner.store.postgres",
+    "postgres": "pitchey_runner.store.postgres",
+}
+_SHOWN = "sqlite:///PATH, postgresql://USER@HOST/DATABASE"
 
 
 class Driver(Protocol):
@@ -24,8 +29,11 @@ class Driver(Protocol):
     def open_store(self, url: str, prices: PriceBook) -> JobStore:
         """Open the store, and create it where it does not exist."""
 
-    def enqueue_in(self, url: str, connection: JoinedConnection, jobs: Sequence[NewJob]) -> list[str | None]:
-        """See :func:`pitchey_runner.store.joining.enqueue_in`."""
+    def enqueue_in(self, url: str, connection: Connection, jobs: Sequence[NewJob]) -> list[str | None]:
+        """Insert jobs in the transaction of an SQLAlchemy connection to the same database.
+
+        The answer is that of :meth:`JobStore.enqueue`.
+        """
 
     def upgrade(self, url: str) -> str:
         """See :func:`pitchey_runner.store.migrations.upgrade`."""
@@ -45,6 +53,6 @@ def driver_of(url: str) -> Driver:
     if dialect not in _DRIVERS:
         raise ConfigError(
             f"store: this version of Pitchey has no driver for {dialect}:// stores",
-            remedy=f"use one of: {', '.join(f'{known}:///PATH' for known in _DRIVERS)}",
+            remedy=f"use one of: {_SHOWN}",
         )
     return cast("Driver", import_module(_DRIVERS[dialect]))

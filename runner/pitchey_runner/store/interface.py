@@ -154,7 +154,12 @@ class JobStore(QueueStore):
 
     @abstractmethod
     def change_counter(self) -> int:
-        """A number that differs whenever another connection has committed; cheap enough to poll each 5 ms."""
+        """A number that differs after another connection has committed what somebody may wait for: jobs that became
+        ready, were cancelled or ended. Cheap enough to poll each 5 ms. It is a hint, and may come a moment late."""
+
+    @abstractmethod
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        """Wait until :meth:`change_counter` differs from ``seen``, for ``timeout`` seconds at most; what it is then."""
 
     # -- producers -----------------------------------------------------------------------------------------
 

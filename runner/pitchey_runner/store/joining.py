@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pitchey_core.errors import StoreError, UsageError
 from pitchey_runner.store.drivers import driver_of
 from pitchey_runner.store.interface import JobStore, NewJob
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, CursorResult
-
-__all__ = ["JoinedConnection", "enqueue_in"]
+__all__ = ["enqueue_in"]
 
 
 def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> list[str]:
@@ -41,7 +38,7 @@ def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> lis
     if not jobs:
         return []
     try:
-        ids = driver_of(store.url).enqueue_in(store.url, JoinedConnection(transaction), jobs)
+        ids = driver_of(store.url).enqueue_in(store.url, transaction, jobs)
     except DBAPIError as error:
         raise StoreError(
             f"the jobs were not enqueued: {error.orig}", remedy="roll the transaction back and try again"
@@ -50,34 +47,3 @@ def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> lis
     if len(found) < len(jobs):
         raise StoreError("a job of this batch is in the store already")
     return found
-
-
-class JoinedConnection:
-    """What the drivers' statements need of a connection, on top of somebody else's SQLAlchemy connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.sqlalchemy = connection
-
-    def execute(self, statement: str, parameters: Any = ()) -> _Rows:
-        return _Rows(self.sqlalchemy.exec_driver_sql(statement, parameters or None))
-
-    def executemany(self, statement: str, parameters: Sequence[Any]) -> _Rows:
-        # An empty list would be taken for a call without parameters.
-        return _Rows(self.sqlalchemy.exec_driver_sql(statement, list(parameters)) if parameters else None)
-
-
-class _Rows:
-    """The answer to a statement: rows by name."""
-
-    def __init__(self, result: CursorResult[Any] | None) -> None:
-        self._result = result
-
-    @property
-    def rowcount(self) -> int:
-        return 0 if self._result is None else self._result.rowcount
-
-    def fetchone(self) -> Any:
-        return None if self._result is None else self._result.mappings().fetchone()
-
-    def fetchall(self) -> Any:
-        return [] if self._result is None else self._result.mappings().fetchall()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 
 from pitchey_runner.store.columns import (
     INTEGER,
+    TEXT,
     StoreTable,
     column,
     integer,
@@ -58,7 +59,7 @@ class QueueRow(StoreTable, table=True):
     __tablename__ = "queue"
     __table_args__: ClassVar[Any] = (_STRICT,)
 
-    name: str = column(Text, primary_key=True, nullable=False)
+    name: str = column(TEXT, primary_key=True, nullable=False)
     paused: int = integer("0")
     max_running: int | None = integer_or_null()
     rate_limit: int | None = integer_or_null()
@@ -72,7 +73,7 @@ class RateBucketRow(StoreTable, table=True):
     __tablename__ = "rate_bucket"
     __table_args__: ClassVar[Any] = (_STRICT,)
 
-    name: str = column(Text, primary_key=True, nullable=False)
+    name: str = column(TEXT, primary_key=True, nullable=False)
     full_at: int = integer()
 
 
@@ -82,7 +83,7 @@ class ScheduleRow(StoreTable, table=True):
     __tablename__ = "schedule"
     __table_args__: ClassVar[Any] = (_STRICT,)
 
-    name: str = column(Text, primary_key=True, nullable=False)
+    name: str = column(TEXT, primary_key=True, nullable=False)
     cron: str = text_column()
     timezone: str = text_column()
     missed: str = text_column()
@@ -100,7 +101,7 @@ class BudgetRow(StoreTable, table=True):
     __tablename__ = "budget"
     __table_args__: ClassVar[Any] = (_STRICT,)
 
-    name: str = column(Text, primary_key=True, nullable=False)
+    name: str = column(TEXT, primary_key=True, nullable=False)
     scope: str = text_column()
     target: str = text_column()
     period: str = text_column()

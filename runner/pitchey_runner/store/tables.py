@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint
 
 from pitchey_runner.store.columns import (
     INTEGER,
     REAL_NUMBER,
+    TEXT,
     StoreTable,
     column,
     integer,
@@ -107,7 +108,7 @@ class JobRow(StoreTable, table=True):
 
     seq: int = key()
     id: str = text_column()
-    organization_id: str = column(Text, nullable=False, default="'default'")
+    organization_id: str = column(TEXT, nullable=False, default="'default'")
     submitted_by: str | None = text_or_null()
     type: str = text_column()
     state: str = text_column()
@@ -252,7 +253,7 @@ class WorkerRow(StoreTable, table=True):
     __tablename__ = "worker"
     __table_args__: ClassVar[Any] = ({"sqlite_strict": True},)
 
-    id: str = column(Text, primary_key=True, nullable=False)
+    id: str = column(TEXT, primary_key=True, nullable=False)
     host: str = text_column()
     boot_id: str = text_column()
     pid: int = integer()

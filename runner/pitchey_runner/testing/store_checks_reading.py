@@ -119,13 +119,14 @@ class ReadingChecks:
         quiet = store.change_counter()
         assert store.change_counter() == quiet
         (job_id,) = store.enqueue([job()])
-        changed = store.change_counter()
+        changed = store.wait_for_change(quiet, 10)
         assert changed != quiet
+        assert store.change_counter() == changed
         store.get(job_id or "")
         assert store.claim(worker(), "code", 1) == []
         assert store.rescue(worker()) == []
         assert store.promote_due() == 0
-        assert store.change_counter() == changed, "looking is no change"
+        assert store.wait_for_change(changed, 0.05) == changed, "looking is no change"
 
     def test_the_record_is_json(self, store: JobStore) -> None:
         claim = one_claimed(store).claim

@@ -62,7 +62,7 @@ class JobStoreSuite(
         with open_store(clock) as one, open_store(clock) as other:
             quiet = other.change_counter()
             one.enqueue([new])
-            assert other.change_counter() != quiet
+            assert other.wait_for_change(quiet, 10) != quiet
             (claimed,) = other.claim(worker(), "video", 1)
             assert one.claim(worker(), "video", 1) == []
             assert one.settle([completed(claimed.claim)]) == [True]

@@ -66,6 +66,12 @@ class ModelReader(JobStore):
     def change_counter(self) -> int:
         return self._changes
 
+    def wait_for_change(self, seen: int, timeout: float) -> int:
+        end = time.monotonic() + timeout
+        while self._changes == seen and time.monotonic() < end:
+            time.sleep(0.001)
+        return self._changes
+
     # -- readers ------------------------------------------------------------------------------------
 
     def get(self, job_id: str) -> JobRecord | None:

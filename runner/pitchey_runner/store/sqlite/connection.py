@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.sqlite.failures import busy, translated
 
-__all__ = ["ChangeWatch", "ReaderPool", "connect_reader", "connect_writer", "patiently"]
+__all__ = ["ChangeWatch", "ReaderPool", "SqliteConnection", "connect_reader", "connect_writer", "patiently"]
 
 T = TypeVar("T")
 
@@ -25,7 +25,27 @@ _WRITER_CACHE_KIB = 16 << 10
 _OLDEST = (3, 38)  # RETURNING, STRICT tables, and the JSON functions always on
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+class SqliteConnection(sqlite3.Connection):
+    """See :class:`~pitchey_runner.store.sql.connection.SqlConnection`: writers are serial here, so nothing is held."""
+
+    refusal: ClassVar[type[Exception]] = sqlite3.IntegrityError
+
+    def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
+        return [self.execute(statement, row).fetchone() for row in rows]
+
+    def new_job_numbers(self, count: int, /) -> Sequence[int]:
+        row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
+        first = 1 if row is None else row[0] + 1
+        return range(first, first + count)
+
+    def hold(self, ids: Sequence[str], /) -> None:
+        pass
+
+    def gate(self) -> None:
+        pass
+
+
+def connect_writer(path: Path) -> SqliteConnection:
     """A connection whose commits survive a power cut; creates the file."""
     connection = _connect(path, mode="rwc")
     try:
@@ -42,7 +62,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path) -> SqliteConnection:
     """A connection that cannot write; the file must exist."""
     connection = _connect(path, mode="rw")
     connection.execute("PRAGMA query_only = ON")
@@ -69,12 +89,12 @@ class ReaderPool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[SqliteConnection] = []
         self._guard = Lock()
         self._closed = False
 
     @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[SqliteConnection]:
         """Lend a connection.
 
         Raises:
@@ -95,7 +115,7 @@ class ReaderPool:
         for connection in idle:
             connection.close()
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self) -> SqliteConnection:
         with self._guard:
             if self._closed:
                 raise StoreError(f"{self._path}: the store is closed")
@@ -103,7 +123,7 @@ class ReaderPool:
                 return self._idle.pop()
         return connect_reader(self._path)
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _give_back(self, connection: SqliteConnection) -> None:
         with self._guard:
             if not self._closed:
                 self._idle.append(connection)
@@ -120,7 +140,7 @@ class ChangeWatch:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: SqliteConnection | None = None
         self._closed = False
 
     def counter(self) -> int:
@@ -144,7 +164,7 @@ class ChangeWatch:
             connection.close()
 
 
-def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, *, mode: str) -> SqliteConnection:
     if sqlite3.sqlite_version_info < _OLDEST:
         raise StoreError(
             f"SQLite is {sqlite3.sqlite_version} here; the job store needs {'.'.join(map(str, _OLDEST))}",
@@ -157,6 +177,7 @@ def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
+        factory=SqliteConnection,
     )
     connection.row_factory = sqlite3.Row
     return connection

@@ -3,31 +3,83 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy.exc import IntegrityError
 
 from pitchey_core.errors import StoreError
-from pitchey_runner.store.joining import JoinedConnection
 from pitchey_runner.store.records import NewJob
-from pitchey_runner.store.sqlite import producing
+from pitchey_runner.store.sql import producing
 from pitchey_runner.store.sqlite.failures import translated
 from pitchey_runner.store.sqlite.location import locate
 from pitchey_runner.store.sqlite.lock import WriterLock
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, CursorResult
+
 __all__ = ["enqueue_in"]
 
 
-def enqueue_in(url: str, connection: JoinedConnection, jobs: Sequence[NewJob]) -> list[str | None]:
-    """See :func:`pitchey_runner.store.joining.enqueue_in`."""
+def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list[str | None]:
+    """See :class:`~pitchey_runner.store.drivers.Driver`."""
     path = locate(url)
-    _check_database(path, connection)
-    _begin_to_write(path, connection)
+    joined = _JoinedConnection(connection)
+    _check_database(path, joined)
+    _begin_to_write(path, joined)
     rows = producing.prepare(jobs, None)
-    return producing.enqueue(cast("Any", connection), time.time_ns() // 1000, rows, None)
+    return producing.enqueue(joined, time.time_ns() // 1000, rows, None)
 
 
-def _check_database(path: Path, connection: JoinedConnection) -> None:
+class _Rows:
+    """The answer to a statement: rows by name."""
+
+    def __init__(self, result: CursorResult[Any]) -> None:
+        self._result = result
+
+    @property
+    def rowcount(self) -> int:
+        return self._result.rowcount
+
+    def fetchone(self) -> Any:
+        return self._result.mappings().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return list(self._result.mappings().fetchall())
+
+
+class _JoinedConnection:
+    """See :class:`~pitchey_runner.store.sql.connection.SqlConnection`; through SQLAlchemy, whatever is below it."""
+
+    refusal: ClassVar[type[Exception]] = IntegrityError
+
+    def __init__(self, connection: Connection) -> None:
+        self.sqlalchemy = connection
+
+    def execute(self, statement: str, values: Mapping[str, Any] | None = None, /) -> _Rows:
+        return _Rows(self.sqlalchemy.exec_driver_sql(statement, dict(values) if values else None))
+
+    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
+        # An empty list would be taken for a call without values.
+        return self.sqlalchemy.exec_driver_sql(statement, [dict(row) for row in rows]) if rows else None
+
+    def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
+        return [self.execute(statement, row).fetchone() for row in rows]
+
+    def new_job_numbers(self, count: int, /) -> Sequence[int]:
+        row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
+        first = 1 if row is None else row["seq"] + 1
+        return range(first, first + count)
+
+    def hold(self, ids: Sequence[str], /) -> None:
+        pass
+
+    def gate(self) -> None:
+        pass
+
+
+def _check_database(path: Path, connection: _JoinedConnection) -> None:
     dialect = connection.sqlalchemy.dialect.name
     if dialect != "sqlite":
         raise StoreError(f"the connection is to a {dialect} database, the store is {path}")
@@ -40,7 +92,7 @@ def _check_database(path: Path, connection: JoinedConnection) -> None:
         )
 
 
-def _begin_to_write(path: Path, connection: JoinedConnection) -> None:
+def _begin_to_write(path: Path, connection: _JoinedConnection) -> None:
     """Hold the database's write lock before anything is read: the numbers that jobs get depend on it."""
     raw = connection.sqlalchemy.connection.driver_connection
     if getattr(raw, "in_transaction", False):

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from pitchey_runner.store.sqlite.guards import guards
+from pitchey_runner.store.migrations.first_views import POSTGRES_VIEWS, SQLITE_VIEWS
+from pitchey_runner.store.sql.guards import guards
 
 revision = "0001"
 down_revision = None
@@ -16,6 +17,15 @@ depends_on = None
 
 _INTEGER: Any = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _REAL: Any = sa.Double().with_variant(sa.REAL, "sqlite")
+# Ordered by code points everywhere, as ids are searched for by their beginning.
+_TEXT: Any = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+# Rows of jobs change several times and soon: room for the next version, and old ones cleared away early.
+_STORAGE = (
+    "ALTER TABLE job SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0)",
+    "ALTER TABLE attempt SET (fillfactor = 70)",
+)
 
 
 def upgrade() -> None:
@@ -24,8 +34,13 @@ def upgrade() -> None:
     _create_event()
     _create_ledger()
     _create_worker()
-    for statement in (*guards(), *_VIEWS):
-        op.get_bind().exec_driver_sql(statement)
+    bind = op.get_bind()
+    on_sqlite = bind.dialect.name == "sqlite"
+    for statement in (*guards(bind.dialect.name), *(SQLITE_VIEWS if on_sqlite else POSTGRES_VIEWS)):
+        bind.exec_driver_sql(statement)
+    if not on_sqlite:
+        for statement in _STORAGE:
+            bind.exec_driver_sql(statement)
 
 
 def _column(name: str, kind: Any, default: str | None = None, *, null: bool = False) -> sa.Column[Any]:
@@ -41,12 +56,12 @@ def _create_job() -> None:
     op.create_table(
         "job",
         _column("seq", _INTEGER),
-        _column("id", sa.Text),
-        _column("organization_id", sa.Text, "'default'"),
-        _column("submitted_by", sa.Text, null=True),
-        _column("type", sa.Text),
-        _column("state", sa.Text),
-        _column("priority", sa.Text),
+        _column("id", _TEXT),
+        _column("organization_id", _TEXT, "'default'"),
+        _column("submitted_by", _TEXT, null=True),
+        _column("type", _TEXT),
+        _column("state", _TEXT),
+        _column("priority", _TEXT),
         _column("sort_key", _INTEGER),
         _column("run_at", _INTEGER),
         _column("created_at", _INTEGER),
@@ -56,28 +71,28 @@ def _create_job() -> None:
         _column("max_attempts", _INTEGER),
         _column("lost_count", _INTEGER, "0"),
         _column("claim_seq", _INTEGER, "0"),
-        _column("worker_id", sa.Text, null=True),
+        _column("worker_id", _TEXT, null=True),
         _column("lease_until", _INTEGER, null=True),
         _column("cancel_requested", _INTEGER, "0"),
         _column("progress", _REAL, null=True),
-        _column("message", sa.Text, null=True),
-        _column("batch_id", sa.Text, null=True),
-        _column("item_key", sa.Text, null=True),
-        _column("input_digest", sa.Text, null=True),
-        _column("instance_type", sa.Text),
-        _column("plugin_version", sa.Text, null=True),
-        _column("revision", sa.Text, null=True),
+        _column("message", _TEXT, null=True),
+        _column("batch_id", _TEXT, null=True),
+        _column("item_key", _TEXT, null=True),
+        _column("input_digest", _TEXT, null=True),
+        _column("instance_type", _TEXT),
+        _column("plugin_version", _TEXT, null=True),
+        _column("revision", _TEXT, null=True),
         _column("wall_limit", _REAL, null=True),
         _column("memory_factor", _REAL, "1.0"),
         _column("overwrite", _INTEGER, "0"),
-        _column("output", sa.Text, null=True),
+        _column("output", _TEXT, null=True),
         _column("processing_us", _INTEGER, null=True),
         _column("cost_nanos", _INTEGER, "0"),
-        _column("error", sa.Text, null=True),
-        _column("result", sa.Text, null=True),
-        _column("manifest", sa.Text, null=True),
-        _column("settlement", sa.Text, null=True),
-        _column("payload", sa.Text),
+        _column("error", _TEXT, null=True),
+        _column("result", _TEXT, null=True),
+        _column("manifest", _TEXT, null=True),
+        _column("settlement", _TEXT, null=True),
+        _column("payload", _TEXT),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id", name="job_id_unique"),
         sa.CheckConstraint(
@@ -117,14 +132,14 @@ def _create_attempt() -> None:
         _column("job_seq", _INTEGER),
         _column("claim_seq", _INTEGER),
         _column("number", _INTEGER),
-        _column("worker_id", sa.Text),
+        _column("worker_id", _TEXT),
         _column("started_at", _INTEGER),
         _column("ended_at", _INTEGER, null=True),
-        _column("outcome", sa.Text, null=True),
+        _column("outcome", _TEXT, null=True),
         _column("cost_nanos", _INTEGER, "0"),
-        _column("usage", sa.Text, null=True),
-        _column("error", sa.Text, null=True),
-        _column("log_path", sa.Text, null=True),
+        _column("usage", _TEXT, null=True),
+        _column("error", _TEXT, null=True),
+        _column("log_path", _TEXT, null=True),
         sa.PrimaryKeyConstraint("job_seq", "claim_seq", name="attempt_key"),
         sa.CheckConstraint(
             "outcome IN ('completed', 'failed', 'cancelled', 'lost', 'released')",
@@ -143,9 +158,9 @@ def _create_event() -> None:
         _column("seq", _INTEGER),
         _column("job_seq", _INTEGER),
         _column("at", _INTEGER),
-        _column("kind", sa.Text),
-        _column("state", sa.Text),
-        _column("data", sa.Text, null=True),
+        _column("kind", _TEXT),
+        _column("state", _TEXT),
+        _column("data", _TEXT, null=True),
         sa.PrimaryKeyConstraint("seq"),
         sa.ForeignKeyConstraint(["job_seq"], ["job.seq"], name="job_event_job", ondelete="CASCADE"),
         sqlite_strict=True,
@@ -160,20 +175,20 @@ def _create_ledger() -> None:
         _column("seq", _INTEGER),
         _column("at", _INTEGER),
         _column("job_seq", _INTEGER),
-        _column("job_id", sa.Text),
+        _column("job_id", _TEXT),
         _column("claim_seq", _INTEGER),
         _column("attempt", _INTEGER),
-        _column("type", sa.Text),
-        _column("organization_id", sa.Text),
-        _column("submitted_by", sa.Text, null=True),
-        _column("batch_id", sa.Text, null=True),
-        _column("instance_type", sa.Text),
-        _column("outcome", sa.Text),
+        _column("type", _TEXT),
+        _column("organization_id", _TEXT),
+        _column("submitted_by", _TEXT, null=True),
+        _column("batch_id", _TEXT, null=True),
+        _column("instance_type", _TEXT),
+        _column("outcome", _TEXT),
         _column("wall_us", _INTEGER),
         _column("cpu_us", _INTEGER),
         _column("gpu_us", _INTEGER),
         _column("peak_memory_bytes", _INTEGER),
-        _column("memory_method", sa.Text),
+        _column("memory_method", _TEXT),
         _column("bytes_in", _INTEGER),
         _column("bytes_out", _INTEGER),
         _column("complete", _INTEGER),
@@ -188,13 +203,13 @@ def _create_ledger() -> None:
 def _create_worker() -> None:
     op.create_table(
         "worker",
-        _column("id", sa.Text),
-        _column("host", sa.Text),
-        _column("boot_id", sa.Text),
+        _column("id", _TEXT),
+        _column("host", _TEXT),
+        _column("boot_id", _TEXT),
         _column("pid", _INTEGER),
         _column("pid_started", _INTEGER),
         _column("pid_namespace", _INTEGER),
-        _column("types", sa.Text),
+        _column("types", _TEXT),
         _column("lease_seconds", _REAL),
         _column("registered_at", _INTEGER),
         _column("seen_at", _INTEGER),
@@ -203,62 +218,3 @@ def _create_worker() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_strict=True,
     )
-
-
-_VIEWS = (
-    """
-    CREATE VIEW worker_dashboard AS
-    SELECT worker.id,
-           (SELECT group_concat(value, ', ') FROM json_each(worker.types)) AS worker_type,
-           (SELECT group_concat(DISTINCT job.instance_type) FROM job
-             WHERE job.state = 'processing' AND job.worker_id = worker.id) AS instance_type,
-           CASE WHEN strftime('%s', 'now') * 1000000 > worker.seen_at + worker.lease_seconds * 1000000
-                THEN 'lost'
-                WHEN EXISTS (SELECT 1 FROM job
-                              WHERE job.state = 'processing' AND job.worker_id = worker.id) THEN 'busy'
-                ELSE 'idle' END AS status,
-           worker.cpu_usage_percent,
-           worker.memory_usage_percent,
-           (SELECT count(*) FROM job
-             WHERE job.state = 'processing' AND job.worker_id = worker.id) AS active_jobs_count,
-           worker.host,
-           worker.pid,
-           datetime(worker.registered_at / 1000000, 'unixepoch') AS registered_at,
-           datetime(worker.seen_at / 1000000, 'unixepoch') AS seen_at
-      FROM worker
-    """,
-    """
-    CREATE VIEW job_performance_metrics AS
-    SELECT type AS job_type,
-           count(*) AS total_jobs,
-           count(*) FILTER (WHERE state IN ('scheduled', 'blocked', 'pending')) AS waiting_jobs,
-           count(*) FILTER (WHERE state = 'processing') AS processing_jobs,
-           count(*) FILTER (WHERE state = 'completed') AS completed_jobs,
-           count(*) FILTER (WHERE state = 'failed') AS failed_jobs,
-           count(*) FILTER (WHERE state = 'cancelled') AS cancelled_jobs,
-           round(100.0 * count(*) FILTER (WHERE state = 'completed')
-                 / nullif(count(*) FILTER (WHERE state IN ('completed', 'failed')), 0), 2)
-               AS success_rate_percent,
-           avg(processing_us) FILTER (WHERE state = 'completed') / 1e6 AS avg_processing_seconds,
-           max(processing_us) FILTER (WHERE state = 'completed') / 1e6 AS max_processing_seconds,
-           avg(started_at - created_at) / 1e6 AS avg_seconds_to_last_start,
-           sum(max(attempt - 1, 0)) AS retries,
-           sum(lost_count) AS lost_attempts
-      FROM job
-     GROUP BY type
-    """,
-    """
-    CREATE VIEW cost_analysis AS
-    SELECT date(at / 1000000, 'unixepoch') AS day,
-           type AS job_type,
-           count(DISTINCT job_seq) AS jobs,
-           count(*) AS attempts,
-           count(*) FILTER (WHERE outcome <> 'completed') AS attempts_without_result,
-           sum(wall_us) / 1e6 AS wall_seconds,
-           sum(cpu_us) / 1e6 AS cpu_seconds,
-           sum(cost_nanos) AS cost_nanos,
-           printf('%d.%09d', sum(cost_nanos) / 1000000000, sum(cost_nanos) % 1000000000) AS estimated_cost_usd
-      FROM ledger
-     GROUP BY day, job_type
-    """,
-)

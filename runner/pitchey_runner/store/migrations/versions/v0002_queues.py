@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from pitchey_runner.store.sqlite.guards import drop_transition_guard, transition_guard
+from pitchey_runner.store.sql.guards import drop_transition_guard, transition_guard
 
 revision = "0002"
 down_revision = "0001"
@@ -15,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 _INTEGER: Any = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_TEXT: Any = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -25,8 +26,9 @@ def upgrade() -> None:
     _create_queue()
     _create_schedule()
     _create_budget()
-    for statement in (*drop_transition_guard(), *transition_guard()):
-        op.get_bind().exec_driver_sql(statement)
+    bind = op.get_bind()
+    for statement in (*drop_transition_guard(bind.dialect.name), *transition_guard(bind.dialect.name)):
+        bind.exec_driver_sql(statement)
 
 
 def _column(name: str, kind: Any, default: str | None = None, *, null: bool = False) -> sa.Column[Any]:
@@ -40,23 +42,23 @@ def _partial(name: str, columns: list[str], where: str, *, unique: bool = False)
 
 def _extend_job() -> None:
     for added in (
-        _column("unique_key", sa.Text, null=True),
+        _column("unique_key", _TEXT, null=True),
         _column("unique_until", _INTEGER, null=True),
         _column("unique_held", _INTEGER, "0"),
-        _column("concurrency_key", sa.Text, null=True),
+        _column("concurrency_key", _TEXT, null=True),
         _column("concurrency_limit", _INTEGER, null=True),
         _column("rate_limit", _INTEGER, null=True),
         _column("rate_us", _INTEGER, null=True),
-        _column("hold", sa.Text, null=True),
+        _column("hold", _TEXT, null=True),
         _column("hold_until", _INTEGER, null=True),
         _column("pause_requested", _INTEGER, "0"),
         _column("waits_for", _INTEGER, "0"),
         _column("dependents", _INTEGER, "0"),
-        _column("schedule", sa.Text, null=True),
+        _column("schedule", _TEXT, null=True),
         _column("fire_at", _INTEGER, null=True),
         _column("input_bytes", _INTEGER, null=True),
-        _column("trace_parent", sa.Text, null=True),
-        _column("error_class", sa.Text, null=True),
+        _column("trace_parent", _TEXT, null=True),
+        _column("error_class", _TEXT, null=True),
     ):
         op.add_column("job", added)
     op.drop_index("job_ready", "job")
@@ -91,7 +93,7 @@ def _create_dependency() -> None:
         "job_dependency",
         _column("job_seq", _INTEGER),
         _column("parent_seq", _INTEGER),
-        _column("on_failure", sa.Text),
+        _column("on_failure", _TEXT),
         _column("met", _INTEGER, "0"),
         sa.PrimaryKeyConstraint("job_seq", "parent_seq", name="job_dependency_key"),
         sa.CheckConstraint("parent_seq < job_seq", name="job_dependency_on_older"),
@@ -109,7 +111,7 @@ def _create_dependency() -> None:
 def _create_queue() -> None:
     op.create_table(
         "queue",
-        _column("name", sa.Text),
+        _column("name", _TEXT),
         _column("paused", _INTEGER, "0"),
         _column("max_running", _INTEGER, null=True),
         _column("rate_limit", _INTEGER, null=True),
@@ -120,7 +122,7 @@ def _create_queue() -> None:
     )
     op.create_table(
         "rate_bucket",
-        _column("name", sa.Text),
+        _column("name", _TEXT),
         _column("full_at", _INTEGER),
         sa.PrimaryKeyConstraint("name"),
         sqlite_strict=True,
@@ -130,16 +132,16 @@ def _create_queue() -> None:
 def _create_schedule() -> None:
     op.create_table(
         "schedule",
-        _column("name", sa.Text),
-        _column("cron", sa.Text),
-        _column("timezone", sa.Text),
-        _column("missed", sa.Text),
+        _column("name", _TEXT),
+        _column("cron", _TEXT),
+        _column("timezone", _TEXT),
+        _column("missed", _TEXT),
         _column("enabled", _INTEGER, "1"),
-        _column("template", sa.Text),
+        _column("template", _TEXT),
         _column("created_at", _INTEGER),
         _column("next_fire_at", _INTEGER),
         _column("last_fire_at", _INTEGER, null=True),
-        _column("last_job_id", sa.Text, null=True),
+        _column("last_job_id", _TEXT, null=True),
         sa.PrimaryKeyConstraint("name"),
         sqlite_strict=True,
     )
@@ -148,18 +150,18 @@ def _create_schedule() -> None:
 def _create_budget() -> None:
     op.create_table(
         "budget",
-        _column("name", sa.Text),
-        _column("scope", sa.Text),
-        _column("target", sa.Text),
-        _column("period", sa.Text),
+        _column("name", _TEXT),
+        _column("scope", _TEXT),
+        _column("target", _TEXT),
+        _column("period", _TEXT),
         _column("limit_nanos", _INTEGER),
-        _column("action", sa.Text),
+        _column("action", _TEXT),
         sa.PrimaryKeyConstraint("name"),
         sqlite_strict=True,
     )
     op.create_table(
         "budget_spending",
-        _column("budget", sa.Text),
+        _column("budget", _TEXT),
         _column("period_start", _INTEGER),
         _column("spent_nanos", _INTEGER),
         sa.PrimaryKeyConstraint("budget", "period_start", name="budget_spending_key"),
@@ -168,13 +170,13 @@ def _create_budget() -> None:
     op.create_table(
         "budget_event",
         _column("seq", _INTEGER),
-        _column("budget", sa.Text),
+        _column("budget", _TEXT),
         _column("period_start", _INTEGER),
         _column("threshold", _INTEGER),
         _column("at", _INTEGER),
         _column("spent_nanos", _INTEGER),
         _column("limit_nanos", _INTEGER),
-        _column("job_id", sa.Text, null=True),
+        _column("job_id", _TEXT, null=True),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("budget", "period_start", "threshold", name="budget_event_once"),
         sqlite_strict=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
@@ -23,7 +22,7 @@ from pitchey_runner.store.interface import (
     QueueRecord,
     ScheduleRecord,
 )
-from pitchey_runner.store.sqlite import (
+from pitchey_runner.store.sql import (
     budgets,
     line_statements,
     money_statements,
@@ -31,6 +30,7 @@ from pitchey_runner.store.sqlite import (
     reasons,
     scheduling,
 )
+from pitchey_runner.store.sql.connection import SqlConnection
 
 __all__ = ["QueueHalf"]
 
@@ -38,21 +38,23 @@ T = TypeVar("T")
 
 
 class QueueHalf(JobStore):
-    """Needs of the other half a place to write, a place to look, and a clock."""
+    """What a driver has to bring: a clock, and the places where statements run."""
 
-    _clock: Callable[[], int]
+    @abstractmethod
+    def _clock(self) -> int:
+        """The store's clock, in microseconds since 1970 UTC."""
 
     @abstractmethod
     def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
-        """Run ``operation(connection, now, *arguments)`` in a transaction."""
+        """Call ``operation(connection, now, *arguments)`` inside a transaction; durable when this returns."""
 
     @abstractmethod
-    def _look(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``query(connection)`` on a connection that only reads."""
+    def _look(self, query: Callable[[SqlConnection], T]) -> T:
+        """Call ``query(connection)``, which changes nothing."""
 
-    @abstractmethod
-    def _read(self, statement: str, named: dict[str, Any] | None = None) -> Sequence[sqlite3.Row]:
-        """The rows of a statement that only reads."""
+    def _read(self, statement: str, named: dict[str, Any] | None = None) -> Sequence[Any]:
+        """The rows of one statement that changes nothing."""
+        return self._look(lambda connection: connection.execute(statement, named or {}).fetchall())
 
     # -- queues -------------------------------------------------------------------------------------
 

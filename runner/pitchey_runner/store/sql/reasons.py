@@ -7,7 +7,6 @@ comes of it is for people.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 from typing import Any
 
@@ -17,10 +16,11 @@ from pitchey_runner.store.explaining import Circumstances, QueueLoad, explain
 from pitchey_runner.store.new_job import OnFailure, RateLimit
 from pitchey_runner.store.queue_records import Estimate, Explanation, Hold, QueueLimits, QueueRecord
 from pitchey_runner.store.records import JobState
-from pitchey_runner.store.sqlite import line_statements, money_statements, statements
-from pitchey_runner.store.sqlite.budgets import statuses
-from pitchey_runner.store.sqlite.lines import allowance, loads, stopped
-from pitchey_runner.store.sqlite.rows import MICROS, as_record, moment
+from pitchey_runner.store.sql import line_statements, money_statements, statements
+from pitchey_runner.store.sql.budgets import statuses
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.lines import allowance, loads, stopped
+from pitchey_runner.store.sql.rows import MICROS, as_record, moment
 
 __all__ = ["as_queue", "estimate", "ready", "waits_for_rate", "why"]
 
@@ -32,11 +32,11 @@ def as_queue(row: Any) -> QueueRecord:
     )
 
 
-def ready(connection: sqlite3.Connection, now: int, batch_id: str | None) -> dict[str, int]:
+def ready(connection: SqlConnection, now: int, batch_id: str | None) -> dict[str, int]:
     """Jobs that could be claimed, by type; see the interface."""
     statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
     rows = connection.execute(statement, {"batch_id": batch_id}).fetchall()
-    counts = {row["type"]: row["count"] for row in rows}
+    counts = {row["type"]: row["jobs"] for row in rows}
     limited = connection.execute(line_statements.ANY_LIMIT).fetchone() if counts else None
     if limited is None:
         return counts
@@ -49,9 +49,7 @@ def ready(connection: sqlite3.Connection, now: int, batch_id: str | None) -> dic
     return found
 
 
-def waits_for_rate(
-    connection: sqlite3.Connection, now: int, types: Collection[str], batch_id: str | None
-) -> bool:
+def waits_for_rate(connection: SqlConnection, now: int, types: Collection[str], batch_id: str | None) -> bool:
     for row in connection.execute(line_statements.HELD_BY_RATE).fetchall():
         if (not types or row["type"] in types) and batch_id in (None, row["batch_id"]):
             return True
@@ -70,7 +68,7 @@ def waits_for_rate(
     return False
 
 
-def why(connection: sqlite3.Connection, now: int, job_id: str) -> Explanation | None:
+def why(connection: SqlConnection, now: int, job_id: str) -> Explanation | None:
     row = connection.execute(statements.GET, {"id": job_id}).fetchone()
     if row is None:
         return None
@@ -97,7 +95,7 @@ def why(connection: sqlite3.Connection, now: int, job_id: str) -> Explanation | 
     return explain(as_record(row), about)
 
 
-def estimate(connection: sqlite3.Connection, job_type: str, input_bytes: int | None) -> Estimate | None:
+def estimate(connection: SqlConnection, job_type: str, input_bytes: int | None) -> Estimate | None:
     named = {"type": job_type, "limit": RECENT}
     rows = connection.execute(money_statements.SAMPLES, named).fetchall()
     samples = [
@@ -107,6 +105,6 @@ def estimate(connection: sqlite3.Connection, job_type: str, input_bytes: int | N
     return estimate_from(job_type, samples, input_bytes)
 
 
-def _workers(connection: sqlite3.Connection, now: int, job_type: str) -> int:
+def _workers(connection: SqlConnection, now: int, job_type: str) -> int:
     rows = connection.execute(line_statements.LIVE_WORKERS, {"now": now}).fetchall()
     return sum(job_type in json.loads(row["types"]) for row in rows)

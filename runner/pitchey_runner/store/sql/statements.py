@@ -1,7 +1,8 @@
 """The statements of every transaction. Bound values are named; ``now`` is the store's clock in microseconds.
 
 A partial index serves only a statement that names its state as a literal, so states are spelled out here; and
-INDEXED BY keeps SQLite from preferring ``job_state``, which lists the same jobs in another order.
+INDEXED BY keeps SQLite from preferring ``job_state``, which lists the same jobs in another order. TAKE marks the choice
+of rows that the transaction will change: where writers are not serial, it locks them and skips what others have locked.
 Each write of a worker names ``id``, ``claim_seq`` and ``state = 'processing'``: that is the fence.
 """
 
@@ -31,11 +32,14 @@ INSERT_SPECIAL_JOB = (
     + "ON CONFLICT DO NOTHING"
 )
 
-INSERT_EVENT = "INSERT INTO job_event (job_seq, at, kind, state, data) VALUES (?, ?, ?, ?, ?)"
-
-INSERT_ATTEMPT = (
-    "INSERT INTO attempt (job_seq, claim_seq, number, worker_id, started_at) VALUES (?, ?, ?, ?, ?)"
+INSERT_EVENT = (
+    "INSERT INTO job_event (job_seq, at, kind, state, data) VALUES (:job_seq, :now, :kind, :state, :data)"
 )
+
+INSERT_ATTEMPT = """
+INSERT INTO attempt (job_seq, claim_seq, number, worker_id, started_at)
+VALUES (:seq, :claim_seq, :number, :worker_id, :now)
+"""
 
 CLOSE_ATTEMPT = """
 UPDATE attempt
@@ -70,7 +74,7 @@ RETURNING seq, id, state, type, concurrency_key, dependents
 
 REQUEST_CANCEL = """
 UPDATE job SET cancel_requested = 1
- WHERE id = :id AND state = 'processing' AND manifest IS NULL AND NOT cancel_requested
+ WHERE id = :id AND state = 'processing' AND manifest IS NULL AND cancel_requested = 0
 RETURNING seq
 """
 
@@ -113,8 +117,6 @@ DELETE FROM job
    AND state = :state AND {_UNNEEDED}
 """  # noqa: S608 - only constants
 
-LAST_SEQ = "SELECT seq FROM sqlite_sequence WHERE name = 'job'"
-
 STATE_OF = "SELECT state FROM job WHERE id = :id"
 
 # -- workers --------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ _CLAIM = """
 UPDATE job
    SET state = 'processing', claim_seq = claim_seq + 1, attempt = attempt + 1, worker_id = :worker_id,
        lease_until = :lease_until, started_at = :now, progress = NULL, message = NULL
- WHERE seq IN ({ready})
+ WHERE seq IN ({ready}) AND state = 'pending'
 RETURNING *
 """
 
@@ -164,19 +166,17 @@ RETURNING *
 _READY = """
 SELECT seq FROM job INDEXED BY job_ready
  WHERE state = 'pending' AND hold IS NULL AND type = :type AND concurrency_key IS NULL
- ORDER BY sort_key, seq LIMIT :limit
+ ORDER BY sort_key, seq LIMIT :limit /* TAKE */
 """
 _READY_OF_BATCH = """
 SELECT seq FROM job INDEXED BY job_ready_of_batch
  WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id AND type = :type
    AND concurrency_key IS NULL
- ORDER BY sort_key, seq LIMIT :limit
+ ORDER BY sort_key, seq LIMIT :limit /* TAKE */
 """
 CLAIM = _CLAIM.format(ready=_READY)
 CLAIM_OF_BATCH = _CLAIM.format(ready=_READY_OF_BATCH)
-CLAIM_ONE = _CLAIM.format(ready=":seq").replace(
-    "RETURNING", "AND state = 'pending' AND hold IS NULL RETURNING"
-)
+CLAIM_ONE = _CLAIM.format(ready=":seq").replace("RETURNING", "AND hold IS NULL RETURNING")
 
 # ``counted``: whether limits, budgets or keys may keep some of them back, so that a claim has to count.
 _ANY_READY = """
@@ -199,7 +199,7 @@ SELECT * FROM job INDEXED BY job_worker WHERE state = 'processing' AND worker_id
 
 CANCELLATIONS = """
 SELECT id, claim_seq FROM job INDEXED BY job_worker
- WHERE state = 'processing' AND worker_id = :worker_id AND cancel_requested ORDER BY seq
+ WHERE state = 'processing' AND worker_id = :worker_id AND cancel_requested = 1 ORDER BY seq
 """
 
 BEAT = """
@@ -214,7 +214,7 @@ BEAT_USAGE = "UPDATE attempt SET usage = :usage WHERE job_seq = :seq AND claim_s
 
 COMMIT_MANIFEST = """
 UPDATE job SET manifest = :manifest, settlement = :settlement
- WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND NOT cancel_requested
+ WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND cancel_requested = 0
 """
 
 _ENDED = """
@@ -237,19 +237,19 @@ RESCHEDULE = """
 UPDATE job
    SET state = 'scheduled', run_at = :run_at, sort_key = sort_key + :run_at - run_at, worker_id = NULL,
        lease_until = NULL, lost_count = lost_count + :lost,
-       memory_factor = CASE WHEN :more_memory THEN 1.5 ELSE memory_factor END,
+       memory_factor = CASE WHEN :more_memory = 1 THEN 1.5 ELSE memory_factor END,
        result = :result, error = :error, error_class = :error_class, processing_us = :wall_us,
        cost_nanos = cost_nanos + :cost_nanos
-""" + _ENDED.format(condition=" AND NOT cancel_requested")
+""" + _ENDED.format(condition=" AND cancel_requested = 0")
 
 RELEASE = """
 UPDATE job
-   SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'pending' END,
-       hold = CASE WHEN cancel_requested THEN NULL
+   SET state = CASE WHEN cancel_requested = 1 THEN 'cancelled' ELSE 'pending' END,
+       hold = CASE WHEN cancel_requested = 1 THEN NULL
                    WHEN pause_requested = 1 THEN 'paused'
                    WHEN concurrency_key IS NOT NULL THEN 'concurrency' END,
-       unique_held = CASE WHEN cancel_requested AND unique_until IS NULL THEN 0 ELSE unique_held END,
-       completed_at = CASE WHEN cancel_requested THEN :now END,
+       unique_held = CASE WHEN cancel_requested = 1 AND unique_until IS NULL THEN 0 ELSE unique_held END,
+       completed_at = CASE WHEN cancel_requested = 1 THEN CAST(:now AS bigint) END,
        attempt = attempt - 1, worker_id = NULL, lease_until = NULL, started_at = NULL, progress = NULL,
        message = NULL
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing'
@@ -265,7 +265,12 @@ UNION
 SELECT seq FROM job INDEXED BY job_lease WHERE state = 'processing' AND lease_until <= :now
 """
 ANY_LOST = _LOST + "LIMIT 1"
-LOST = f"SELECT * FROM job WHERE seq IN ({_LOST}) ORDER BY lease_until, seq LIMIT :limit"  # noqa: S608 - constants
+LOST = f"""
+SELECT * FROM job
+ WHERE seq IN ({_LOST}) AND state = 'processing'
+   AND (lease_until <= :now OR worker_id IN (SELECT value FROM json_each(:dead)))
+ ORDER BY lease_until, seq LIMIT :limit /* TAKE */
+"""  # noqa: S608 - constants
 
 LAST_USAGE = "SELECT usage FROM attempt WHERE job_seq = :seq AND claim_seq = :claim_seq"
 
@@ -283,7 +288,7 @@ UPDATE attempt SET claim_seq = :new_seq, worker_id = :worker_id
 PROMOTE_DUE = f"""
 UPDATE job SET state = 'pending', {ENTER_LINE}
  WHERE seq IN (SELECT seq FROM job INDEXED BY job_due WHERE state = 'scheduled' AND run_at <= :now
-                ORDER BY run_at, seq LIMIT :limit)
+                ORDER BY run_at, seq LIMIT :limit /* TAKE */) AND state = 'scheduled'
 RETURNING run_at, seq, type, concurrency_key
 """  # noqa: S608 - only constants
 
@@ -300,16 +305,16 @@ GET = "SELECT * FROM job WHERE id = :id"
 FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
 
 READY_BY_TYPE = """
-SELECT type, count(*) AS count FROM job INDEXED BY job_ready
+SELECT type, count(*) AS jobs FROM job INDEXED BY job_ready
  WHERE state = 'pending' AND hold IS NULL GROUP BY type ORDER BY min(sort_key), type
 """
 READY_BY_TYPE_OF_BATCH = """
-SELECT type, count(*) AS count FROM job INDEXED BY job_ready_of_batch
+SELECT type, count(*) AS jobs FROM job INDEXED BY job_ready_of_batch
  WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id GROUP BY type ORDER BY min(sort_key), type
 """
 
-NEXT_DUE = "SELECT min(run_at) FROM job INDEXED BY job_due WHERE state = 'scheduled'"
-NEXT_DUE_OF_BATCH = "SELECT min(run_at) FROM job WHERE state = 'scheduled' AND batch_id = :batch_id"
+NEXT_DUE = "SELECT min(run_at) AS due FROM job INDEXED BY job_due WHERE state = 'scheduled'"
+NEXT_DUE_OF_BATCH = "SELECT min(run_at) AS due FROM job WHERE state = 'scheduled' AND batch_id = :batch_id"
 
 ATTEMPTS = """
 SELECT attempt.* FROM attempt JOIN job ON job.seq = attempt.job_seq
@@ -317,18 +322,19 @@ SELECT attempt.* FROM attempt JOIN job ON job.seq = attempt.job_seq
 """
 
 EVENTS = """
-SELECT job_event.*, job.id AS job_id FROM job_event CROSS JOIN job ON job.seq = job_event.job_seq
- WHERE job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
+SELECT job_event.*, job.id AS job_id FROM job_event CROSS JOIN job
+ WHERE job.seq = job_event.job_seq AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
 """
-LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM job_event"
+LAST_EVENT = "SELECT coalesce(max(seq), 0) AS seq FROM job_event"
 EVENTS_OF_JOB = """
-SELECT job_event.*, job.id AS job_id FROM job CROSS JOIN job_event ON job_event.job_seq = job.seq
- WHERE job.id = :id AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
+SELECT job_event.*, job.id AS job_id FROM job CROSS JOIN job_event
+ WHERE job_event.job_seq = job.seq AND job.id = :id AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
 """
 
 _COSTS = """
 SELECT {key} AS key, count(DISTINCT job_seq) AS jobs, count(*) AS attempts,
-       sum(wall_us) / 1e6 AS wall_seconds, sum(cpu_us) / 1e6 AS cpu_seconds, sum(cost_nanos) AS cost_nanos
+       CAST(sum(wall_us) AS double precision) / 1e6 AS wall_seconds,
+       CAST(sum(cpu_us) AS double precision) / 1e6 AS cpu_seconds, CAST(sum(cost_nanos) AS bigint) AS cost_nanos
   FROM ledger WHERE at >= :since GROUP BY key ORDER BY key
 """
 COSTS_BY_TYPE = _COSTS.format(key="type")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from pitchey_runner.store.records import JobState
-from pitchey_runner.store.sqlite import statements
-from pitchey_runner.store.sqlite.rows import to_json
+from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.rows import to_json
 
 __all__ = ["Happening", "record"]
 
@@ -16,9 +16,12 @@ Happening = tuple[int, str, JobState, dict[str, Any] | None]
 """The job's ``seq``, kind, state after it, data."""
 
 
-def record(connection: sqlite3.Connection, now: int, happenings: Sequence[Happening]) -> None:
+def record(connection: SqlConnection, now: int, happenings: Sequence[Happening]) -> None:
     """Write events in the order given."""
     connection.executemany(
         statements.INSERT_EVENT,
-        [(job_seq, now, kind, state.value, to_json(data)) for job_seq, kind, state, data in happenings],
+        [
+            {"job_seq": job_seq, "now": now, "kind": kind, "state": state.value, "data": to_json(data)}
+            for job_seq, kind, state, data in happenings
+        ],
     )

@@ -32,7 +32,7 @@ BUDGETS = """
 SELECT budget.*, budget_spending.period_start, budget_spending.spent_nanos
   FROM budget LEFT JOIN budget_spending ON budget_spending.budget = budget.name
    AND budget_spending.period_start = CASE budget.period
-           WHEN 'day' THEN :day WHEN 'month' THEN :month ELSE 0 END
+           WHEN 'day' THEN CAST(:day AS bigint) WHEN 'month' THEN CAST(:month AS bigint) ELSE 0 END
  ORDER BY budget.name
 """
 

@@ -4,21 +4,21 @@ Of the jobs that share a concurrency key only the first few, as many as may run,
 the others are held, so that a claim never wades through jobs that may not start. ``rebalance`` sees to that after
 each change; a claim counts again all the same.
 
-Everything here runs inside the writer's transaction; ``now`` is in microseconds.
+Everything here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from pitchey_runner.store.buckets import available, next_start, taken
 from pitchey_runner.store.queue_records import ALL_QUEUES, BudgetScope, BudgetStatus
-from pitchey_runner.store.sqlite import line_statements as statements
-from pitchey_runner.store.sqlite.budgets import statuses
-from pitchey_runner.store.sqlite.rows import micros
+from pitchey_runner.store.sql import line_statements as statements
+from pitchey_runner.store.sql.budgets import statuses
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.rows import micros
 
 __all__ = ["Key", "allowance", "choose", "loads", "rebalance", "stopped"]
 
@@ -30,7 +30,7 @@ _MOST_LOOKED_AT = 5000
 _BEFORE_ALL = -(1 << 62)
 
 
-def loads(connection: sqlite3.Connection, job_type: str) -> list[dict[str, Any]]:
+def loads(connection: SqlConnection, job_type: str) -> list[dict[str, Any]]:
     """The rows of the queues that limit a type, with what runs and the state of their buckets."""
     found = []
     for row in connection.execute(statements.QUEUES_OF, {"type": job_type}).fetchall():
@@ -70,9 +70,11 @@ def stopped(budgets: Iterable[BudgetStatus], job_type: str) -> bool:
 
 
 def choose(
-    connection: sqlite3.Connection, now: int, job_type: str, limit: int, batch_id: str | None
+    connection: SqlConnection, now: int, job_type: str, limit: int, batch_id: str | None
 ) -> tuple[list[int], set[Key]]:
     """``seq`` of the jobs to claim, whose starts are taken from their rates, and the keys to rebalance after."""
+    # Two that count at the same time would each count without the other's jobs.
+    connection.gate()
     budgets = statuses(connection, now)
     queues = loads(connection, job_type)
     allowed = allowance(queues, budgets, job_type, now)
@@ -99,7 +101,7 @@ def choose(
 
 @dataclass
 class _Choice:
-    connection: sqlite3.Connection
+    connection: SqlConnection
     now: int
     job_type: str
     budgets: list[BudgetStatus]
@@ -108,7 +110,7 @@ class _Choice:
     _running: dict[str, int] = field(default_factory=dict)
     _held: set[tuple[str, str]] = field(default_factory=set)
 
-    def consider(self, row: sqlite3.Row) -> None:
+    def consider(self, row: Any) -> None:
         key, organization = row["concurrency_key"], row["organization_id"]
         if key is not None and (key, organization) in self._held:
             return
@@ -118,7 +120,7 @@ class _Choice:
         elif key is None or self._key_allows(key, row):
             self.seqs.append(row["seq"])
 
-    def _hold_for_budgets(self, row: sqlite3.Row, stopping: list[BudgetStatus]) -> None:
+    def _hold_for_budgets(self, row: Any, stopping: list[BudgetStatus]) -> None:
         ends = [micros(each.ends_at) for each in stopping if each.ends_at is not None]
         until = max(ends) if len(ends) == len(stopping) else None
         key, organization = row["concurrency_key"], row["organization_id"]
@@ -131,7 +133,7 @@ class _Choice:
         mates = {"type": self.job_type, "key": key, "organization_id": organization, "until": until}
         self.connection.execute(statements.HOLD_ALL_OF_KEY, mates)
 
-    def _key_allows(self, key: str, row: sqlite3.Row) -> bool:
+    def _key_allows(self, key: str, row: Any) -> bool:
         self.keys.add((self.job_type, key))
         if key not in self._running:
             self._running[key] = _running_of(self.connection, (self.job_type, key))
@@ -150,8 +152,9 @@ class _Choice:
         return True
 
 
-def rebalance(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
+def rebalance(connection: SqlConnection, keys: Iterable[Key]) -> None:
     """Let as many jobs of each key into the line as may start, and those that stand first."""
+    connection.gate()
     for job_type, key in sorted(keys):
         named: dict[str, Any] = {"type": job_type, "key": key, "limit": 1}
         head = connection.execute(statements.FIRST_OF_KEY, named).fetchone()
@@ -182,16 +185,16 @@ def _pays(status: BudgetStatus, organization_id: str) -> bool:
     return budget.scope is BudgetScope.ORGANIZATION and budget.target == organization_id
 
 
-def _running_of(connection: sqlite3.Connection, key: Key) -> int:
+def _running_of(connection: SqlConnection, key: Key) -> int:
     named = {"type": key[0], "key": key[1]}
     return int(connection.execute(statements.RUNNING_OF_KEY, named).fetchone()["running"])
 
 
-def _full_at(connection: sqlite3.Connection, bucket: str) -> int | None:
+def _full_at(connection: SqlConnection, bucket: str) -> int | None:
     row = connection.execute(statements.BUCKET, {"name": bucket}).fetchone()
     return None if row is None else int(row["full_at"])
 
 
-def _take(connection: sqlite3.Connection, bucket: str, rate: Any, now: int, starts: int) -> None:
+def _take(connection: SqlConnection, bucket: str, rate: Any, now: int, starts: int) -> None:
     full_at = taken(_full_at(connection, bucket), now, rate["rate_limit"], rate["rate_us"], starts)
     connection.execute(statements.FILL_BUCKET, {"name": bucket, "full_at": full_at})

@@ -1,19 +1,19 @@
 """What follows for other jobs when some change: those that waited for them, and the lines of their keys.
 
-Everything here runs inside the writer's transaction; ``now`` is in microseconds.
+Everything here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from pitchey_core.errors import Cancelled
 from pitchey_runner.store.records import JobState, OnFailure
-from pitchey_runner.store.sqlite import line_statements as statements
-from pitchey_runner.store.sqlite.events import Happening, record
-from pitchey_runner.store.sqlite.lines import Key, rebalance
-from pitchey_runner.store.sqlite.rows import to_json
+from pitchey_runner.store.sql import line_statements as statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.events import Happening, record
+from pitchey_runner.store.sql.lines import Key, rebalance
+from pitchey_runner.store.sql.rows import to_json
 
 __all__ = ["Consequences"]
 
@@ -21,7 +21,7 @@ __all__ = ["Consequences"]
 class Consequences:
     """Gathers the jobs that a transaction changes, and then sees to the others. Costs nothing where none follow."""
 
-    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+    def __init__(self, connection: SqlConnection, now: int) -> None:
         self._connection = connection
         self._now = now
         self._ended: list[tuple[Any, int | None]] = []

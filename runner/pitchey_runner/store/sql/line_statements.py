@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitchey_runner.store.sqlite.statements import ENTER_LINE, FREE_KEY
+from pitchey_runner.store.sql.statements import ENTER_LINE, FREE_KEY
 
 # -- queues and rates -----------------------------------------------------------------------------
 
@@ -60,7 +60,7 @@ FREE_HELD = f"""
 UPDATE job SET {ENTER_LINE}
  WHERE seq IN (SELECT seq FROM job INDEXED BY job_held
                 WHERE state = 'pending' AND hold_until IS NOT NULL AND hold_until <= :now
-                ORDER BY hold_until, seq LIMIT :limit)
+                ORDER BY hold_until, seq LIMIT :limit /* TAKE */)
    AND state = 'pending'
 RETURNING type, concurrency_key
 """  # noqa: S608 - only constants

@@ -1,23 +1,23 @@
 """Transactions of those who give work: enqueue, cancel, retry, purge.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.records import JobState, NewJob, WorkerInfo
-from pitchey_runner.store.sqlite import statements
-from pitchey_runner.store.sqlite.budgets import refuse_over_budget
-from pitchey_runner.store.sqlite.consequences import Consequences
-from pitchey_runner.store.sqlite.events import Happening, record
-from pitchey_runner.store.sqlite.rows import span, to_json
-from pitchey_runner.store.sqlite.special import await_again, insert_special, is_special, retake_unique_key
-from pitchey_runner.store.sqlite.working import begin_attempts, ensure_worker
+from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql.budgets import refuse_over_budget
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.consequences import Consequences
+from pitchey_runner.store.sql.events import Happening, record
+from pitchey_runner.store.sql.rows import span, to_json
+from pitchey_runner.store.sql.special import await_again, insert_special, is_special, retake_unique_key
+from pitchey_runner.store.sql.working import begin_attempts, ensure_worker
 
 __all__ = ["cancel", "enqueue", "prepare", "purge", "retry"]
 
@@ -55,12 +55,11 @@ def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[
 
 
 def enqueue(
-    connection: sqlite3.Connection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
+    connection: SqlConnection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
 ) -> list[str | None]:
     jobs: list[NewJob] = [row.pop("job") for row in rows]
     refuse_over_budget(connection, now, jobs)
-    last = connection.execute(statements.LAST_SEQ).fetchone()
-    for seq, row in enumerate(rows, start=1 if last is None else last["seq"] + 1):
+    for seq, row in zip(connection.new_job_numbers(len(rows)), rows, strict=True):
         row["seq"] = seq
         _set_times(row, now, claimed_by)
     follow = Consequences(connection, now)
@@ -73,7 +72,7 @@ def enqueue(
         else:
             connection.executemany(statements.INSERT_JOB, rows)
             answers = [row["id"] for row in rows]
-    except sqlite3.IntegrityError as error:
+    except connection.refusal as error:
         raise StoreError(f"the store refuses these jobs, none was enqueued: {error}") from error
     inserted = [row for row, answer in zip(rows, answers, strict=True) if answer == row["id"]]
     record(connection, now, [_enqueued(row) for row in inserted])
@@ -101,9 +100,10 @@ def _enqueued(row: dict[str, Any]) -> Happening:
     return row["seq"], "enqueued", JobState(row["state"]), None
 
 
-def cancel(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
+def cancel(connection: SqlConnection, now: int, ids: Sequence[str]) -> list[JobState | None]:
     happened: list[Happening] = []
     follow = Consequences(connection, now)
+    connection.hold(ids)
     for job_id in ids:
         named = {"id": job_id, "now": now}
         if row := connection.execute(statements.CANCEL_WAITING, named).fetchone():
@@ -116,7 +116,8 @@ def cancel(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list
     return [_state(connection, job_id) for job_id in ids]
 
 
-def retry(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[JobState | None]:
+def retry(connection: SqlConnection, now: int, ids: Sequence[str]) -> list[JobState | None]:
+    connection.hold(ids)
     happened: list[Happening] = []
     follow = Consequences(connection, now)
     ended = [connection.execute(statements.ENDED_JOB, {"id": job_id}).fetchone() for job_id in set(ids)]
@@ -135,10 +136,10 @@ def retry(connection: sqlite3.Connection, now: int, ids: Sequence[str]) -> list[
     return [_state(connection, job_id) for job_id in ids]
 
 
-def purge(connection: sqlite3.Connection, _now: int, ids: Sequence[str]) -> int:
+def purge(connection: SqlConnection, _now: int, ids: Sequence[str]) -> int:
     return sum(connection.execute(statements.PURGE, {"id": job_id}).rowcount for job_id in ids)
 
 
-def _state(connection: sqlite3.Connection, job_id: str) -> JobState | None:
+def _state(connection: SqlConnection, job_id: str) -> JobState | None:
     row = connection.execute(statements.STATE_OF, {"id": job_id}).fetchone()
     return None if row is None else JobState(row["state"])

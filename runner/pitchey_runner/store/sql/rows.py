@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.sql.connection import Row
 
 __all__ = [
     "MICROS",
@@ -84,7 +84,7 @@ def usage_record(usage: Usage) -> dict[str, Any]:
     return {name: getattr(usage, name) for name in _USAGE_FIELDS}
 
 
-def as_claimed(row: sqlite3.Row) -> ClaimedJob:
+def as_claimed(row: Row) -> ClaimedJob:
     return ClaimedJob(
         claim=Claim(row["id"], row["claim_seq"]),
         type=row["type"],
@@ -108,7 +108,7 @@ def as_claimed(row: sqlite3.Row) -> ClaimedJob:
     )
 
 
-def as_record(row: sqlite3.Row) -> JobRecord:
+def as_record(row: Row) -> JobRecord:
     processing = row["processing_us"]
     return JobRecord(
         id=row["id"],
@@ -151,7 +151,7 @@ def as_record(row: sqlite3.Row) -> JobRecord:
     )
 
 
-def as_attempt(row: sqlite3.Row) -> Attempt:
+def as_attempt(row: Row) -> Attempt:
     return Attempt(
         number=row["number"],
         claim_seq=row["claim_seq"],
@@ -166,7 +166,7 @@ def as_attempt(row: sqlite3.Row) -> Attempt:
     )
 
 
-def as_event(row: sqlite3.Row) -> JobEvent:
+def as_event(row: Row) -> JobEvent:
     return JobEvent(
         seq=row["seq"],
         job_id=row["job_id"],
@@ -177,7 +177,7 @@ def as_event(row: sqlite3.Row) -> JobEvent:
     )
 
 
-def as_worker(row: sqlite3.Row) -> WorkerRecord:
+def as_worker(row: Row) -> WorkerRecord:
     info = WorkerInfo(
         id=row["id"],
         host=row["host"],

@@ -1,11 +1,10 @@
 """Budgets: what was spent of them, and who may no longer spend.
 
-What runs inside the writer's transaction takes its connection; ``now`` is in microseconds.
+What runs inside the store's transaction takes its connection; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,8 +19,9 @@ from pitchey_runner.store.queue_records import (
 )
 from pitchey_runner.store.records import NewJob
 from pitchey_runner.store.spending import period_around, reached
-from pitchey_runner.store.sqlite import money_statements as statements
-from pitchey_runner.store.sqlite.rows import moment
+from pitchey_runner.store.sql import money_statements as statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.rows import moment
 
 __all__ = [
     "as_event",
@@ -69,12 +69,12 @@ def as_event(row: Any) -> BudgetEvent:
     )
 
 
-def statuses(connection: sqlite3.Connection, now: int) -> list[BudgetStatus]:
+def statuses(connection: SqlConnection, now: int) -> list[BudgetStatus]:
     rows = connection.execute(statements.BUDGETS, period_starts(now)).fetchall()
     return [as_status(row, now) for row in rows]
 
 
-def refuse_over_budget(connection: sqlite3.Connection, now: int, jobs: Iterable[NewJob]) -> None:
+def refuse_over_budget(connection: SqlConnection, now: int, jobs: Iterable[NewJob]) -> None:
     """Refuse jobs that a budget which is used up covers.
 
     Raises:
@@ -95,7 +95,7 @@ def refuse_over_budget(connection: sqlite3.Connection, now: int, jobs: Iterable[
             )
 
 
-def charge(connection: sqlite3.Connection, now: int, entries: Sequence[dict[str, Any]]) -> None:
+def charge(connection: SqlConnection, now: int, entries: Sequence[dict[str, Any]]) -> None:
     """Add ledger entries to the budgets that cover them, and record the thresholds that this reaches."""
     rows = connection.execute(statements.BUDGETS, period_starts(now)).fetchall()
     if not rows:
@@ -107,7 +107,7 @@ def charge(connection: sqlite3.Connection, now: int, entries: Sequence[dict[str,
                 _spend(connection, now, budget, entry["cost_nanos"], entry["id"])
 
 
-def set_budget(connection: sqlite3.Connection, now: int, budget: Budget) -> BudgetStatus:
+def set_budget(connection: SqlConnection, now: int, budget: Budget) -> BudgetStatus:
     start, end = period_around(budget.period, now)
     row = {
         "name": budget.name,
@@ -125,12 +125,12 @@ def set_budget(connection: sqlite3.Connection, now: int, budget: Budget) -> Budg
     return BudgetStatus(budget, spent, moment(start), None if end is None else moment(end))
 
 
-def forget(connection: sqlite3.Connection, name: str) -> bool:
+def forget(connection: SqlConnection, name: str) -> bool:
     connection.execute(statements.FORGET_SPENDING, {"name": name})
     return connection.execute(statements.REMOVE_BUDGET, {"name": name}).rowcount > 0
 
 
-def _spend(connection: sqlite3.Connection, now: int, budget: Budget, nanos: int, job_id: str | None) -> None:
+def _spend(connection: SqlConnection, now: int, budget: Budget, nanos: int, job_id: str | None) -> None:
     named = {
         "name": budget.name,
         "period_start": period_around(budget.period, now)[0],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pitchey_runner.store.records import JobFilter
-from pitchey_runner.store.sqlite.rows import micros, to_json
+from pitchey_runner.store.sql.rows import micros, to_json
 
 __all__ = ["count_statement", "list_statement"]
 
@@ -20,7 +20,7 @@ def list_statement(where: JobFilter, limit: int, *, newest_first: bool) -> tuple
 
 def count_statement(where: JobFilter) -> tuple[str, dict[str, Any]]:
     condition, named = _condition(where)
-    sql = f"SELECT state, count(*) FROM job WHERE {condition} GROUP BY state"  # noqa: S608 - only constants
+    sql = f"SELECT state, count(*) AS jobs FROM job WHERE {condition} GROUP BY state"  # noqa: S608 - only constants
     return sql, named
 
 
@@ -54,4 +54,4 @@ def _condition(where: JobFilter) -> tuple[str, dict[str, Any]]:
         named["organization_id"] = where.organization_id
     if where.started:
         conditions.append("claim_seq > 0")
-    return " AND ".join(conditions) or "TRUE", named
+    return " AND ".join(conditions) or "1 = 1", named

@@ -1,22 +1,22 @@
 """Transactions of schedules.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from pitchey_core.errors import BudgetExceeded
 from pitchey_runner.store.firing import fire_times, first_fire, job_from, job_of, template_of
 from pitchey_runner.store.queue_records import Missed, NewSchedule, ScheduleRecord
 from pitchey_runner.store.records import NewJob
-from pitchey_runner.store.sqlite import money_statements as statements
-from pitchey_runner.store.sqlite.producing import enqueue, prepare
-from pitchey_runner.store.sqlite.rows import moment, to_json
-from pitchey_runner.store.sqlite.statements import STATE_OF
+from pitchey_runner.store.sql import money_statements as statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.producing import enqueue, prepare
+from pitchey_runner.store.sql.rows import moment, to_json
+from pitchey_runner.store.sql.statements import STATE_OF
 
 __all__ = ["as_schedule", "enable_schedule", "fire_schedules", "remove_schedule", "set_schedule"]
 
@@ -36,7 +36,7 @@ def as_schedule(row: Any) -> ScheduleRecord:
     )
 
 
-def set_schedule(connection: sqlite3.Connection, now: int, schedule: NewSchedule) -> None:
+def set_schedule(connection: SqlConnection, now: int, schedule: NewSchedule) -> None:
     row = {
         "name": schedule.name,
         "cron": schedule.cron,
@@ -50,11 +50,11 @@ def set_schedule(connection: sqlite3.Connection, now: int, schedule: NewSchedule
     connection.execute(statements.SET_SCHEDULE, row)
 
 
-def remove_schedule(connection: sqlite3.Connection, _now: int, name: str) -> bool:
+def remove_schedule(connection: SqlConnection, _now: int, name: str) -> bool:
     return connection.execute(statements.REMOVE_SCHEDULE, {"name": name}).rowcount > 0
 
 
-def enable_schedule(connection: sqlite3.Connection, now: int, name: str, enabled: bool) -> bool:
+def enable_schedule(connection: SqlConnection, now: int, name: str, enabled: bool) -> bool:
     row = connection.execute(statements.SCHEDULE, {"name": name}).fetchone()
     if row is None:
         return False
@@ -64,7 +64,7 @@ def enable_schedule(connection: sqlite3.Connection, now: int, name: str, enabled
     return True
 
 
-def fire_schedules(connection: sqlite3.Connection, now: int) -> list[str]:
+def fire_schedules(connection: SqlConnection, now: int) -> list[str]:
     fired = []
     for row in connection.execute(statements.DUE_SCHEDULES, {"now": now}).fetchall():
         schedule = as_schedule(row).schedule
@@ -80,7 +80,7 @@ def fire_schedules(connection: sqlite3.Connection, now: int) -> list[str]:
     return fired
 
 
-def _enqueue(connection: sqlite3.Connection, now: int, job: NewJob) -> str | None:
+def _enqueue(connection: SqlConnection, now: int, job: NewJob) -> str | None:
     if connection.execute(STATE_OF, {"id": job.id}).fetchone() is not None:
         return None
     try:

@@ -1,12 +1,11 @@
 """What becomes of the jobs of a worker that is gone.
 
-Everything here runs inside the writer's transaction; ``now`` is in microseconds.
+Everything here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection
 
 from pitchey_core.errors import SlotCrashed
@@ -21,10 +20,11 @@ from pitchey_runner.store.records import (
     Settlement,
     WorkerInfo,
 )
-from pitchey_runner.store.sqlite import statements
-from pitchey_runner.store.sqlite.rows import as_claimed, span, to_json
-from pitchey_runner.store.sqlite.settling import Endings
-from pitchey_runner.store.sqlite.working import ensure_worker
+from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql.connection import Row, SqlConnection
+from pitchey_runner.store.sql.rows import as_claimed, span, to_json
+from pitchey_runner.store.sql.settling import Endings
+from pitchey_runner.store.sql.working import ensure_worker
 
 __all__ = ["rescue"]
 
@@ -33,7 +33,7 @@ _BACKOFF_CAP_SECONDS = 60.0
 
 
 def rescue(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     rescuer: WorkerInfo,
     dead_workers: Collection[str],
@@ -61,7 +61,7 @@ def rescue(
     return rescues
 
 
-def _lose(endings: Endings, row: sqlite3.Row, usage: Usage, cost_nanos: int) -> Rescue:
+def _lose(endings: Endings, row: Row, usage: Usage, cost_nanos: int) -> Rescue:
     claim = Claim(row["id"], row["claim_seq"])
     losses = row["lost_count"] + 1
     error = SlotCrashed(f"worker {row['worker_id']} was lost while it ran this job")
@@ -84,24 +84,24 @@ def _lose(endings: Endings, row: sqlite3.Row, usage: Usage, cost_nanos: int) -> 
         cost_nanos=cost_nanos,
         retry_in=0.0 if losses == 1 else min(2.0**losses, _BACKOFF_CAP_SECONDS),
     )
-    endings.end(ending)
+    endings.end([ending])
     return Rescue(claim.job_id, state)
 
 
-def _last_usage(connection: sqlite3.Connection, row: sqlite3.Row) -> Usage:
+def _last_usage(connection: SqlConnection, row: Row) -> Usage:
     named = {"seq": row["seq"], "claim_seq": row["claim_seq"]}
     text = connection.execute(statements.LAST_USAGE, named).fetchone()["usage"]
     usage = Usage() if text is None else Usage.from_record(json.loads(text))
     return usage.with_(complete=False)
 
 
-def _reserved(row: sqlite3.Row, usage: Usage, memory_of: MemoryOf) -> int:
+def _reserved(row: Row, usage: Usage, memory_of: MemoryOf) -> int:
     known = memory_of(row["instance_type"])
     # A type that this host does not know: what was used is the least that was reserved.
     return usage.peak_memory_bytes if known is None else int(known * row["memory_factor"])
 
 
-def _take_over(connection: sqlite3.Connection, now: int, row: sqlite3.Row, rescuer: WorkerInfo) -> ClaimedJob:
+def _take_over(connection: SqlConnection, now: int, row: Row, rescuer: WorkerInfo) -> ClaimedJob:
     named = {
         "id": row["id"],
         "seq": row["seq"],

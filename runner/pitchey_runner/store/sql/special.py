@@ -1,20 +1,20 @@
 """Jobs that may not simply go in: those that may collide with another, wait for others, or have a line of their own.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from pitchey_core.errors import StoreError, UnknownName
 from pitchey_runner.store.records import JobState, NewJob
-from pitchey_runner.store.sqlite import line_statements
-from pitchey_runner.store.sqlite.consequences import Consequences
-from pitchey_runner.store.sqlite.rows import span
-from pitchey_runner.store.sqlite.statements import INSERT_SPECIAL_JOB
+from pitchey_runner.store.sql import line_statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.consequences import Consequences
+from pitchey_runner.store.sql.rows import span
+from pitchey_runner.store.sql.statements import INSERT_SPECIAL_JOB
 
 __all__ = ["await_again", "insert_special", "is_special", "retake_unique_key"]
 
@@ -31,7 +31,7 @@ def is_special(job: NewJob) -> bool:
 
 
 def insert_special(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     jobs: Sequence[tuple[NewJob, dict[str, Any]]],
     follow: Consequences,
@@ -72,7 +72,7 @@ def insert_special(
     return answers
 
 
-def retake_unique_key(connection: sqlite3.Connection, now: int, job: Any) -> int | None:
+def retake_unique_key(connection: SqlConnection, now: int, job: Any) -> int | None:
     """What ``unique_held`` becomes when a job is retried; ``None``: another one has its key, so it cannot be."""
     if job["unique_key"] is None or job["unique_until"] is not None:
         return int(job["unique_held"])
@@ -81,14 +81,14 @@ def retake_unique_key(connection: sqlite3.Connection, now: int, job: Any) -> int
     return 1 if connection.execute(line_statements.UNIQUE_HOLDER, named).fetchone() is None else None
 
 
-def await_again(connection: sqlite3.Connection, seq: int) -> int:
+def await_again(connection: SqlConnection, seq: int) -> int:
     """Set a job's dependencies to wait for what is not finished; says how many there are."""
     rows = connection.execute(line_statements.AWAIT_AGAIN, {"seq": seq}).fetchall()
     return sum(not row["met"] for row in rows)
 
 
 def _parents(
-    connection: sqlite3.Connection, job: NewJob, stands_for: dict[str, str]
+    connection: SqlConnection, job: NewJob, stands_for: dict[str, str]
 ) -> dict[int, tuple[Any, str]]:
     found: dict[int, tuple[Any, str]] = {}
     for each in job.depends_on:
@@ -120,7 +120,7 @@ def _special_columns(job: NewJob, now: int, waits_for: int, state: str) -> dict[
     }
 
 
-def _known_as(connection: sqlite3.Connection, job: NewJob, row: dict[str, Any]) -> str | None:
+def _known_as(connection: SqlConnection, job: NewJob, row: dict[str, Any]) -> str | None:
     has_item = job.batch_id is not None and job.item_key is not None
     if has_item and connection.execute(line_statements.ITEM_KNOWN, row).fetchone() is not None:
         return None

@@ -1,22 +1,22 @@
 """Transactions of those who steer: queues and single jobs.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from pitchey_runner.store.queue_records import Budget, BudgetStatus, QueueLimits
 from pitchey_runner.store.records import JobEdit, JobState
-from pitchey_runner.store.sqlite import budgets
-from pitchey_runner.store.sqlite import line_statements as statements
-from pitchey_runner.store.sqlite.consequences import Consequences
-from pitchey_runner.store.sqlite.events import Happening, record
-from pitchey_runner.store.sqlite.lines import rebalance
-from pitchey_runner.store.sqlite.rows import span, to_json
-from pitchey_runner.store.sqlite.statements import PURGE_OLD, STATE_OF
+from pitchey_runner.store.sql import budgets
+from pitchey_runner.store.sql import line_statements as statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.consequences import Consequences
+from pitchey_runner.store.sql.events import Happening, record
+from pitchey_runner.store.sql.lines import rebalance
+from pitchey_runner.store.sql.rows import span, to_json
+from pitchey_runner.store.sql.statements import PURGE_OLD, STATE_OF
 
 __all__ = [
     "edit",
@@ -31,7 +31,7 @@ __all__ = [
 _WINDOWS = 10
 
 
-def limit_queue(connection: sqlite3.Connection, _now: int, name: str, limits: QueueLimits) -> None:
+def limit_queue(connection: SqlConnection, _now: int, name: str, limits: QueueLimits) -> None:
     rate = limits.rate
     row = {
         "name": name,
@@ -43,14 +43,14 @@ def limit_queue(connection: sqlite3.Connection, _now: int, name: str, limits: Qu
     connection.execute(statements.LIMIT_QUEUE, row)
 
 
-def pause_queue(connection: sqlite3.Connection, _now: int, name: str, paused: bool) -> bool:
+def pause_queue(connection: SqlConnection, _now: int, name: str, paused: bool) -> bool:
     named = {"name": name, "paused": int(paused)}
     connection.execute(statements.ADD_QUEUE, named)
     return connection.execute(statements.PAUSE_QUEUE, named).rowcount > 0
 
 
 def set_paused(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     ids: Sequence[str],
     paused: bool,
@@ -69,7 +69,7 @@ def set_paused(
     return [None if row is None else JobState(row["state"]) for row in rows]
 
 
-def edit(connection: sqlite3.Connection, now: int, job_id: str, changes: JobEdit) -> JobState | None:
+def edit(connection: SqlConnection, now: int, job_id: str, changes: JobEdit) -> JobState | None:
     fields = sorted(name for name in JobEdit.__slots__ if getattr(changes, name) is not None)
     named = {
         "id": job_id,
@@ -90,9 +90,7 @@ def edit(connection: sqlite3.Connection, now: int, job_id: str, changes: JobEdit
     return None if found is None else JobState(found["state"])
 
 
-def purge_old(
-    connection: sqlite3.Connection, now: int, state: JobState, older_than: float, limit: int
-) -> int:
+def purge_old(connection: SqlConnection, now: int, state: JobState, older_than: float, limit: int) -> int:
     named = {
         "state": state.value,
         "before": now - span(older_than),
@@ -102,19 +100,19 @@ def purge_old(
     return connection.execute(PURGE_OLD, named).rowcount
 
 
-def set_budget(connection: sqlite3.Connection, now: int, budget: Budget) -> BudgetStatus:
+def set_budget(connection: SqlConnection, now: int, budget: Budget) -> BudgetStatus:
     status = budgets.set_budget(connection, now, budget)
     _free_held(connection)
     return status
 
 
-def remove_budget(connection: sqlite3.Connection, _now: int, name: str) -> bool:
+def remove_budget(connection: SqlConnection, _now: int, name: str) -> bool:
     known = budgets.forget(connection, name)
     _free_held(connection)
     return known
 
 
-def _free_held(connection: sqlite3.Connection) -> None:
+def _free_held(connection: SqlConnection) -> None:
     """Whatever budgets have held goes back to its line, where the next claim judges it anew."""
     rows = connection.execute(statements.FREE_HELD_BY_BUDGETS).fetchall()
     rebalance(

@@ -1,11 +1,10 @@
 """Transactions of those who do work: claim, beat, commit manifests, release, promote.
 
-Every function here runs inside the writer's transaction; ``now`` is in microseconds.
+Every function here runs inside the store's transaction; ``now`` is in microseconds.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from pitchey_runner.store.records import (
@@ -18,12 +17,13 @@ from pitchey_runner.store.records import (
     ManifestCommit,
     WorkerInfo,
 )
-from pitchey_runner.store.sqlite import statements
-from pitchey_runner.store.sqlite.consequences import Consequences
-from pitchey_runner.store.sqlite.events import Happening, record
-from pitchey_runner.store.sqlite.line_statements import FREE_HELD
-from pitchey_runner.store.sqlite.lines import Key, choose, rebalance
-from pitchey_runner.store.sqlite.rows import as_claimed, printable, span, to_json, usage_record
+from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.consequences import Consequences
+from pitchey_runner.store.sql.events import Happening, record
+from pitchey_runner.store.sql.line_statements import FREE_HELD
+from pitchey_runner.store.sql.lines import Key, choose, rebalance
+from pitchey_runner.store.sql.rows import as_claimed, printable, span, to_json, usage_record
 
 __all__ = [
     "beat",
@@ -40,7 +40,7 @@ __all__ = [
 _DEFAULT_LEASE_SECONDS = 30.0
 
 
-def register_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+def register_worker(connection: SqlConnection, now: int, worker: WorkerInfo) -> None:
     row = {
         "id": worker.id,
         "host": worker.host,
@@ -55,18 +55,18 @@ def register_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo
     connection.execute(statements.REGISTER_WORKER, row)
 
 
-def ensure_worker(connection: sqlite3.Connection, now: int, worker: WorkerInfo) -> None:
+def ensure_worker(connection: SqlConnection, now: int, worker: WorkerInfo) -> None:
     """Register a worker that somebody took for dead and removed, yet still claims."""
     if connection.execute(statements.WORKER_KNOWN, {"id": worker.id}).fetchone() is None:
         register_worker(connection, now, worker)
 
 
-def remove_worker(connection: sqlite3.Connection, _now: int, worker_id: str) -> None:
+def remove_worker(connection: SqlConnection, _now: int, worker_id: str) -> None:
     connection.execute(statements.REMOVE_WORKER, {"id": worker_id})
 
 
 def claim(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     worker: WorkerInfo,
     job_type: str,
@@ -104,12 +104,15 @@ def claim(
 
 
 def begin_attempts(
-    connection: sqlite3.Connection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
+    connection: SqlConnection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
 ) -> None:
     """Write attempt and event rows for claims: the job's ``seq``, ``claim_seq``, number of the attempt."""
     connection.executemany(
         statements.INSERT_ATTEMPT,
-        [(seq, claim_seq, number, worker_id, now) for seq, claim_seq, number in claims],
+        [
+            {"seq": seq, "claim_seq": claim_seq, "number": number, "worker_id": worker_id, "now": now}
+            for seq, claim_seq, number in claims
+        ],
     )
     record(
         connection,
@@ -122,7 +125,7 @@ def begin_attempts(
 
 
 def beat(
-    connection: sqlite3.Connection,
+    connection: SqlConnection,
     now: int,
     worker_id: str,
     beats: Sequence[Beat],
@@ -140,7 +143,7 @@ def beat(
     return [_beat(connection, worker_id, lease_until, each) for each in beats]
 
 
-def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each: Beat) -> Directive:
+def _beat(connection: SqlConnection, worker_id: str, lease_until: int, each: Beat) -> Directive:
     named = {
         "id": each.claim.job_id,
         "claim_seq": each.claim.claim_seq,
@@ -164,9 +167,7 @@ def _beat(connection: sqlite3.Connection, worker_id: str, lease_until: int, each
     return Directive.PAUSE if row["pause_requested"] else Directive.CONTINUE
 
 
-def commit_manifests(
-    connection: sqlite3.Connection, _now: int, commits: Sequence[ManifestCommit]
-) -> list[bool]:
+def commit_manifests(connection: SqlConnection, _now: int, commits: Sequence[ManifestCommit]) -> list[bool]:
     rows = [
         {
             "id": each.claim.job_id,
@@ -179,7 +180,7 @@ def commit_manifests(
     return [connection.execute(statements.COMMIT_MANIFEST, row).rowcount > 0 for row in rows]
 
 
-def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -> list[bool]:
+def release(connection: SqlConnection, now: int, claims: Sequence[Claim]) -> list[bool]:
     happened: list[Happening] = []
     answers: list[bool] = []
     follow = Consequences(connection, now)
@@ -208,7 +209,7 @@ def release(connection: sqlite3.Connection, now: int, claims: Sequence[Claim]) -
     return answers
 
 
-def promote_due(connection: sqlite3.Connection, now: int, limit: int) -> int:
+def promote_due(connection: SqlConnection, now: int, limit: int) -> int:
     rows = connection.execute(statements.PROMOTE_DUE, {"now": now, "limit": limit}).fetchall()
     rows.sort(key=lambda row: (row["run_at"], row["seq"]))
     record(connection, now, [(row["seq"], "due", JobState.PENDING, None) for row in rows])

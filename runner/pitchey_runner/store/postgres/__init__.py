@@ -1,0 +1,39 @@
+"""The Postgres driver: many supervisors on many hosts, on psycopg 3 (the extra ``postgres``)."""
+
+from __future__ import annotations
+
+from pitchey_core.errors import ExtraMissing
+from pitchey_core.pricing import PriceBook
+from pitchey_runner.store.interface import JobStore
+
+try:
+    import psycopg as _  # noqa: F401 - is it there?
+except ImportError as error:
+    raise ExtraMissing(
+        f"a Postgres store needs psycopg, which cannot be imported: {error}",
+        remedy="pip install 'pitchey[postgres]'",
+    ) from error
+
+from pitchey_runner.store.postgres.joining import enqueue_in
+from pitchey_runner.store.postgres.location import locate
+from pitchey_runner.store.postgres.schema import ensure_current, revision_of, upgrade_database
+from pitchey_runner.store.postgres.store import PostgresStore
+
+__all__ = ["enqueue_in", "open_store", "schema_revision", "upgrade"]
+
+
+def open_store(url: str, prices: PriceBook) -> JobStore:
+    """See :func:`pitchey_runner.store.open_store`."""
+    location = locate(url)
+    ensure_current(location)
+    return PostgresStore(url, location, prices=prices)
+
+
+def upgrade(url: str) -> str:
+    """See :func:`pitchey_runner.store.migrations.upgrade`."""
+    return upgrade_database(locate(url))
+
+
+def schema_revision(url: str) -> str | None:
+    """See :func:`pitchey_runner.store.migrations.schema_revision`."""
+    return revision_of(locate(url))

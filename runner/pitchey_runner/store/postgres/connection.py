@@ -1,0 +1,144 @@
+"""Connections as this store wants them, and how the shared transactions run on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg.rows import dict_row, tuple_row
+
+from pitchey_core.errors import StoreError
+from pitchey_runner.store.postgres.location import Location
+from pitchey_runner.store.postgres.translation import (
+    ORDINAL,
+    Translated,
+    as_array,
+    as_text,
+    columns_of,
+    for_many,
+    translate,
+)
+
+__all__ = ["PostgresConnection", "connect"]
+
+_OLDEST = 13  # pg_current_xact_id
+_ROWS_AT_ONCE = 2000
+_GATE = 0x7069746368657967  # "pitcheyg", as a number
+_TYPES = {
+    16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 701: "double precision",
+    1043: "character varying", 1700: "numeric",
+}  # fmt: skip
+
+
+def connect(location: Location) -> psycopg.Connection[Any]:
+    """A connection that begins and ends no transaction by itself, and whose commits survive a power cut.
+
+    Raises:
+        psycopg.OperationalError: The server cannot be reached, or refuses.
+        StoreError: It is too old.
+    """
+    raw: psycopg.Connection[Any] = psycopg.connect(location.conninfo, autocommit=True, prepare_threshold=0)
+    try:
+        if raw.info.server_version < _OLDEST * 10_000:
+            raise StoreError(
+                f"{location.place}: the server is Postgres {raw.info.server_version // 10_000}; the job store needs"
+                f" {_OLDEST}",
+                remedy="upgrade the server",
+            )
+        raw.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+class PostgresConnection:
+    """See :class:`~pitchey_runner.store.sql.connection.SqlConnection`.
+
+    Args:
+        raw: A connection, of whomever; a transaction is open on it whenever this is used.
+    """
+
+    refusal: ClassVar[type[Exception]] = psycopg.IntegrityError
+    _many: ClassVar[dict[str, tuple[str, dict[str, str]]]] = {}
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self.raw = raw
+
+    def execute(self, statement: str, values: Mapping[str, Any] | None = None, /) -> psycopg.Cursor[Any]:
+        translated = translate(statement)
+        given = (
+            None
+            if not translated.names
+            else {name: as_text((values or {})[name]) for name in translated.names}
+        )
+        return self.raw.cursor(row_factory=dict_row).execute(translated.text, given)
+
+    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
+        return self._run_many(statement, rows)
+
+    def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
+        answers: list[Any] = [None] * len(rows)
+        if statement.lstrip().startswith("INSERT"):
+            # It cannot answer with the ordinal, but its own number is unique among the rows.
+            places = {row["seq"]: place for place, row in enumerate(rows)}
+            for row in self._run_many(statement, rows):
+                answers[places[row["seq"]]] = row
+        else:
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                for row in self._run_many(statement, rows[start : start + _ROWS_AT_ONCE]):
+                    answers[start + row.pop(ORDINAL) - 1] = row
+        return answers
+
+    def new_job_numbers(self, count: int, /) -> Sequence[int]:
+        rows = self.execute(
+            "SELECT nextval('job_seq_seq') AS seq FROM generate_series(1, :count)", {"count": count}
+        ).fetchall()
+        return [row["seq"] for row in rows]
+
+    def hold(self, ids: Sequence[str], /) -> None:
+        # In one order for all, or two that hold the same jobs would wait for each other.
+        self.execute(
+            "SELECT FROM job WHERE id = ANY (CAST(:ids AS text[])) ORDER BY seq FOR NO KEY UPDATE",
+            {"ids": as_array(ids, "text")},
+        )
+
+    def gate(self) -> None:
+        self.execute("SELECT pg_advisory_xact_lock(:gate)", {"gate": _GATE})
+
+    def _run_many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        text, types = self._for_many(statement)
+        answers: list[Any] = []
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
+            arrays = {name: as_array(values, types[name]) for name, values in columns.items()}
+            cursor = self.raw.cursor(row_factory=dict_row).execute(text, arrays)
+            if cursor.description is not None:
+                answers += cursor.fetchall()
+        return answers
+
+    def _for_many(self, statement: str) -> tuple[str, dict[str, str]]:
+        known = self._many.get(statement)
+        if known is None:
+            translated = translate(statement)
+            types = self._types(translated)
+            known = self._many[statement] = for_many(translated, types), types
+        return known
+
+    def _types(self, statement: Translated) -> dict[str, str]:
+        """What the server takes a statement's values for: it knows their columns."""
+        name = b"pitchey_types"
+        pgconn = self.raw.pgconn
+        for result in (
+            pgconn.prepare(name, statement.numbered.encode()),
+            described := pgconn.describe_prepared(name),
+        ):
+            if result.status not in {psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK}:
+                raise psycopg.errors.error_from_result(result)
+        types = [described.param_type(place) for place in range(described.nparams)]
+        self.raw.cursor(row_factory=tuple_row).execute("DEALLOCATE pitchey_types", prepare=False)
+        return {name: _TYPES[oid] for name, oid in zip(statement.names, types, strict=True)}
