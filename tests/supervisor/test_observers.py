@@ -11,7 +11,7 @@ from supervised import drain
 from workplace import Workplace, wait_until
 
 from pitchey_core.registry import PluginInfo, Registry
-from pitchey_runner.store.interface import JobState
+from pitchey_runner.store.interface import Budget, BudgetPeriod, BudgetScope, JobState
 from pitchey_runner.supervisor import observing
 
 
@@ -64,6 +64,13 @@ def test_an_observer_is_told_what_others_do_with_jobs(observed: Workplace) -> No
     assert changes == [("enqueued", "pending"), ("cancelled", "cancelled")]
     seqs = [each["seq"] for each in _told("JobChanged")]
     assert seqs == sorted(seqs)
+
+
+def test_an_observer_is_told_when_a_budget_is_used_up(observed: Workplace) -> None:
+    with observed.store() as store:
+        store.set_budget(Budget(BudgetScope.ALL, "*", BudgetPeriod.TOTAL, limit_nanos=1))
+    observed.drain(observed.job("test-noop"))
+    assert [each["threshold"] for each in _told("BudgetEvent")] == [50, 80, 100]
 
 
 def test_slow_and_broken_observers_hold_nothing_up(
