@@ -10,9 +10,9 @@ import pytest
 from source_tree import plugin_packages
 
 HEAVY = {
-    "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "onnxruntime", "openpyxl", "opentelemetry",
-    "platformdirs", "pptx", "prometheus_client", "psutil", "pydantic", "pydantic_settings", "pypdf", "pypdfium2", "pytesseract",
-    "rich", "sqlalchemy", "sqlmodel", "tokenizers", "yaml",
+    "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "onnxruntime", "openpyxl",
+    "opentelemetry", "platformdirs", "pptx", "prometheus_client", "psutil", "pydantic", "pydantic_settings",
+    "pypdf", "pypdfium2", "pytesseract", "rich", "sqlalchemy", "sqlmodel", "tokenizers", "yaml",
 }  # fmt: skip
 LIGHT = [
     "pitchey_core",
