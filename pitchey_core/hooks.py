@@ -177,7 +177,8 @@ class ExecutorSpec:
 class ObserverSpec:
     """A listener for job events. ``target`` is a function that takes one event (a JSON object).
 
-    It is called in the supervisor, after the event was committed. What it raises is logged and goes no further.
+    It is called in the supervisor's process, in a thread of its own, after the event was committed. What it raises is
+    logged and goes no further. One that is ten thousand events behind misses the latest.
     """
 
     name: str
@@ -224,5 +225,12 @@ class PitcheySpec:
 
     @hookspec
     def pitchey_observers(self) -> Sequence[ObserverSpec]:
-        """Listeners for job events, called in the supervisor's process."""
+        """Listeners for job events, called in the supervisor's process.
+
+        Example::
+
+            @hookimpl
+            def pitchey_observers():
+                return [ObserverSpec("mail", "pitchey_mail.observer:tell")]
+        """
         raise AssertionError("a hook specification is never called")

@@ -42,6 +42,7 @@ from pitchey_core.setting_tables import (
     split,
 )
 from pitchey_core.storage.urls import display
+from pitchey_core.telemetry_settings import TelemetrySettings
 
 __all__ = [
     "FILE_NAME",
@@ -96,6 +97,7 @@ class Settings(Table):
     host: HostSettings = HostSettings()
     slots: SlotSettings = SlotSettings()
     retention: RetentionSettings = RetentionSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="before")

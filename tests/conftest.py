@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from media_samples import Samples
+from pitchey_cli import Cli
 from workplace import Workplace
 
 from pitchey_core.registry import Registry
@@ -45,3 +48,24 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
     yield folder
     subprocess.run(["umount", os.fspath(folder)], check=True)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    found = Cli(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """Polls until a function returns something true, and returns that."""
+
+    def poll(what: Callable[[], Any], seconds: float = 30) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.05)
+        return found
+
+    return poll

@@ -21,6 +21,7 @@ from pitchey_runner.store.interface import (
     RateLimit,
     Unique,
 )
+from pitchey_runner.telemetry import trace_context
 
 __all__ = ["JobRequest", "input_fingerprints", "known_bytes", "new_job", "result_of", "submit"]
 
@@ -112,6 +113,7 @@ def new_job(
         rate=request.rate,
         plugin_version=host.registry.registered(spec.name).plugin.version,
         submitted_by=_user(),
+        trace_parent=trace_context.current(),
     )
 
 

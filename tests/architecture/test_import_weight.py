@@ -11,8 +11,8 @@ from source_tree import plugin_packages
 
 HEAVY = {
     "PIL", "alembic", "anyio", "av", "docx", "ffmpeg", "fsspec", "lxml", "numpy", "onnxruntime", "openpyxl",
-    "platformdirs", "pptx", "psutil", "pydantic", "pydantic_settings", "pypdf", "pypdfium2", "pytesseract",
-    "rich", "sqlalchemy", "sqlmodel", "tokenizers", "yaml",
+    "opentelemetry", "platformdirs", "pptx", "prometheus_client", "psutil", "pydantic", "pydantic_settings",
+    "pypdf", "pypdfium2", "pytesseract", "rich", "sqlalchemy", "sqlmodel", "tokenizers", "yaml",
 }  # fmt: skip
 LIGHT = [
     "pitchey_core",
@@ -20,6 +20,7 @@ LIGHT = [
     "pitchey_core.ffmpeg",
     "pitchey_core.hooks",
     "pitchey_core.registry",
+    "pitchey_runner",
     "pitchey_runner.cli",
     "pitchey_runner.cli.app",
     *sorted(f"{package}.plugin" for package in plugin_packages()),

@@ -14,6 +14,7 @@ import click
 import pytest
 
 import pitchey_core
+import pitchey_runner
 from pitchey_code.facts import CodeFacts, VerdictName
 from pitchey_code.payload import CodePayload
 from pitchey_core import errors, hooks
@@ -112,7 +113,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_public_name_is_documented() -> None:
-    assert set(pitchey_core.__all__) <= code_names(page("library.md"))
+    assert {*pitchey_core.__all__, *pitchey_runner.__all__} <= code_names(page("library.md"))
 
 
 def test_every_extra_is_documented() -> None:

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import pytest
+from supervised import drain
 from workplace import Workplace
 
-from pitchey_runner.store.interface import JobRecord, JobState, JobStore
-from pitchey_runner.supervisor import Event, JobProgress, Supervisor, Watcher
-
-
-def drain(place: Workplace, store: JobStore, watcher: Watcher | None = None) -> list[JobRecord]:
-    supervisor = Supervisor(store, place.host, watcher=watcher, backoff_base=0.05)
-
-    async def main() -> None:
-        await supervisor.run(drain=True)
-
-    anyio.run(main)
-    return store.list(newest_first=False)
+from pitchey_runner.store.interface import JobState
+from pitchey_runner.supervisor import Event, JobProgress
 
 
 def test_odd_progress_hurts_nobody(workplace: Workplace) -> None:

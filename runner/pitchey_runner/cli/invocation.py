@@ -54,7 +54,7 @@ class Invocation:
 
         return load_settings(overrides={"store": self.store_url})
 
-    def settings(self, **overrides: str) -> Settings:
+    def settings(self, **overrides: str | None) -> Settings:
         """The settings with some values of the verb's own."""
         from pitchey_core.settings import load_settings
 

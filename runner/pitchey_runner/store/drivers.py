@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.pricing import PriceBook
-from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.interface import JobStore, NewJob
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["Driver", "driver_of"]
 
@@ -24,6 +28,12 @@ class Driver(Protocol):
 
     def open_store(self, url: str, prices: PriceBook) -> JobStore:
         """Open the store, and create it where it does not exist."""
+
+    def enqueue_in(self, url: str, connection: Connection, jobs: Sequence[NewJob]) -> list[str | None]:
+        """Insert jobs in the transaction of an SQLAlchemy connection to the same database.
+
+        The answer is that of :meth:`JobStore.enqueue`.
+        """
 
     def upgrade(self, url: str) -> str:
         """See :func:`pitchey_runner.store.migrations.upgrade`."""

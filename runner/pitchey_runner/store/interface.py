@@ -315,6 +315,10 @@ class JobStore(QueueStore):
     def events(self, *, job_id: str | None = None, after: int = 0, limit: int = 1000) -> list[JobEvent]: ...
 
     @abstractmethod
+    def last_event(self) -> int:
+        """``seq`` of the latest event; 0: there is none. Whoever follows what comes from now on begins here."""
+
+    @abstractmethod
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
         """Cost per type, organization or day (UTC), from the ledger."""
 

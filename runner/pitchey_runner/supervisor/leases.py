@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -15,6 +16,7 @@ from pitchey_runner.store.interface import Beat, Directive, JobStore
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.pausing import freeze_and_thaw
 from pitchey_runner.supervisor.threads import in_thread
+from pitchey_runner.telemetry.host_load import HostMeter
 
 __all__ = ["Leases"]
 
@@ -37,6 +39,7 @@ class Leases:
         self._worker_id = worker_id
         self._timing = timing
         self._held = held
+        self._meter = HostMeter(Path("/"))
 
     @property
     def slot_seconds(self) -> float:
@@ -54,7 +57,13 @@ class Leases:
         held = list(self._held.values())
         beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
         try:
-            directives = await in_thread(partial(self._store.beat, self._worker_id, beats))
+            load = self._meter.look()
+            beat = partial(
+                self._store.beat,
+                cpu_percent=load.cpu_percent,
+                memory_percent=load.memory_percent,
+            )
+            directives = await in_thread(beat, self._worker_id, beats)
         except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
             # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
             _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))

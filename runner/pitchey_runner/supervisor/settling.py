@@ -211,6 +211,9 @@ class Settler:
             error=error_from_record(settlement.error) if settlement.error else None,
             retry_in=None if final else settlement.retry_in,
             result=settlement.result if final else None,
+            outcome=settlement.outcome,
+            usage=settlement.usage,
+            cost_nanos=settlement.cost_nanos,
         )
 
 

@@ -97,7 +97,8 @@ class Supervisor:
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
         self._orders = Orders(host)
-        self._tell = Teller(watcher, host.registry).tell
+        self._teller = Teller(watcher, host.registry, store)
+        self._tell = self._teller.tell
         settler = Settler(store, host, backoff_base=backoff_base)
         self._ends = Ends(store, settler, self._held, self._tell, self._patience)
         self._claims = Claims(
@@ -129,6 +130,7 @@ class Supervisor:
         """
         await in_thread(self.store.register_worker, self._me)
         open_occupancy(self.host.settings.data_dir, self._me.id)
+        await in_thread(self._teller.open)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
@@ -154,6 +156,7 @@ class Supervisor:
                 forget_occupancy(self.host.settings.data_dir, self._me.id)
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
+                await in_thread(self._teller.close)
 
     async def run_one(self, job: NewJob) -> JobRecord:
         """Enqueue one job as already claimed by this worker, see it through its retries, and return its record."""
@@ -263,9 +266,9 @@ class Supervisor:
             stopped = [held for held, _ in orders if held.cancelled or held.lost or self._fast]
             began = time.monotonic()
             running = {order.key: (held, order) for held, order in orders if held not in stopped}
-            for held, order in running.values():
+            for held, _ in running.values():
                 held.slot, held.started, held.together = slot, began, together and len(running) > 1
-                self._tell(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
+                self._tell(JobStarted.of(held.job))
             if running:
                 again = await self._run(slot, running, together)
         finally:

@@ -82,8 +82,10 @@ class ReadingChecks:
         assert list(store.ready().items()) == [("video", 2), ("code", 1), ("audio", 1)]
 
     def test_events_can_be_followed(self, store: JobStore) -> None:
+        assert store.last_event() == 0
         first, second = one_claimed(store).claim, one_claimed(store).claim
         seen = store.events(limit=3)
+        assert store.last_event() == seen[-1].seq + 1
         assert [event.kind for event in seen] == ["enqueued", "claimed", "enqueued"]
         assert [event.job_id for event in seen] == [first.job_id, first.job_id, second.job_id]
         assert seen[1].data == {"attempt": 1, "worker_id": "w1"}

@@ -101,6 +101,10 @@ class ModelReader(JobStore):
             found = [e for e in self._events if e.seq > after and job_id in {None, e.job_id}]
             return found[: max(0, limit)]
 
+    def last_event(self) -> int:
+        with self._guard:
+            return self._events[-1].seq if self._events else 0
+
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
         with self._guard:
             lines: dict[str, list[LedgerLine]] = {}

@@ -12,7 +12,7 @@ from pitchey_runner.cli.render.jobs import show_jobs
 from pitchey_runner.cli.when import SINCE
 from pitchey_runner.store.interface import JobFilter, JobState
 
-__all__ = ["list_verb"]
+__all__ = ["batch_id_from", "list_verb"]
 
 
 @click.command("list")
@@ -40,7 +40,7 @@ def list_verb(
     where = JobFilter(
         states=[JobState(state) for state in states],
         types=invocation.job_types(types),
-        batch_id=_batch_id(batch),
+        batch_id=batch_id_from(batch),
         since=since,
     )
     with invocation.open_store() as store:
@@ -48,7 +48,8 @@ def list_verb(
     show_jobs(records, as_json=invocation.as_json)
 
 
-def _batch_id(given: str | None) -> str | None:
+def batch_id_from(given: str | None) -> str | None:
+    """The batch that the option ``--batch`` names by its id or its file."""
     if given is None or not Path(given).exists():
         return given
     from pitchey_runner.batch import batch_id_of

@@ -14,11 +14,12 @@ except ImportError as error:
         remedy="pip install 'pitchey[postgres]'",
     ) from error
 
+from pitchey_runner.store.postgres.joining import enqueue_in
 from pitchey_runner.store.postgres.location import locate
 from pitchey_runner.store.postgres.schema import ensure_current, revision_of, upgrade_database
 from pitchey_runner.store.postgres.store import PostgresStore
 
-__all__ = ["open_store", "schema_revision", "upgrade"]
+__all__ = ["enqueue_in", "open_store", "schema_revision", "upgrade"]
 
 
 def open_store(url: str, prices: PriceBook) -> JobStore:

@@ -20,9 +20,9 @@ from pitchey_runner.store.postgres.failures import translated
 from pitchey_runner.store.postgres.location import Location
 from pitchey_runner.store.postgres.reading import ReaderPool
 
-__all__ = ["Listener", "Notifier"]
+__all__ = ["CHANNEL", "Listener", "Notifier"]
 
-_CHANNEL = "pitchey_store"
+CHANNEL = "pitchey_store"
 _DEBOUNCE_SECONDS = 0.01
 _PROBE_SECONDS = 15.0
 _RETRY_SECONDS = 0.5
@@ -63,7 +63,7 @@ class Notifier:
             self._changed.wait()
             self._changed.clear()
             with suppress(StoreError):
-                self._readers.read(lambda connection: connection.raw.execute(f"NOTIFY {_CHANNEL}"))
+                self._readers.read(lambda connection: connection.raw.execute(f"NOTIFY {CHANNEL}"))
             if self._closed and not self._changed.is_set():
                 return
             time.sleep(_DEBOUNCE_SECONDS)
@@ -128,7 +128,7 @@ class Listener:
     def _listen(self) -> psycopg.Connection[object]:
         raw = connect(self._location)
         try:
-            raw.execute(f"LISTEN {_CHANNEL}")
+            raw.execute(f"LISTEN {CHANNEL}")
         except BaseException:
             raw.close()
             raise

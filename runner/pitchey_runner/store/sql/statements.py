@@ -328,6 +328,7 @@ EVENTS = """
 SELECT job_event.*, job.id AS job_id FROM job_event CROSS JOIN job
  WHERE job.seq = job_event.job_seq AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit
 """
+LAST_EVENT = "SELECT coalesce(max(seq), 0) AS seq FROM job_event"
 EVENTS_OF_JOB = """
 SELECT job_event.*, job.id AS job_id FROM job CROSS JOIN job_event
  WHERE job_event.job_seq = job.seq AND job.id = :id AND job_event.seq > :after ORDER BY job_event.seq LIMIT :limit

@@ -175,6 +175,9 @@ class SqlStore(QueueHalf):
         named = {"id": job_id, "after": after, "limit": max(0, limit)}
         return [as_event(row) for row in self._read(statement, named)]
 
+    def last_event(self) -> int:
+        return int(self._read(statements.LAST_EVENT)[0]["seq"])
+
     def costs(self, group: CostGroup, *, since: datetime | None = None) -> list[CostRow]:
         rows = self._read(
             _COSTS.get(group, statements.COSTS_BY_TYPE), {"since": 0 if since is None else micros(since)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.sqlite.joining import enqueue_in
 from pitchey_runner.store.sqlite.location import locate
 from pitchey_runner.store.sqlite.schema import ensure_current, revision_of, upgrade_file
 from pitchey_runner.store.sqlite.store import SqliteStore
 
-__all__ = ["open_store", "schema_revision", "upgrade"]
+__all__ = ["enqueue_in", "open_store", "schema_revision", "upgrade"]
 
 
 def open_store(url: str, prices: PriceBook) -> JobStore:

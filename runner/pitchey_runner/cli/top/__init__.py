@@ -1,0 +1,1 @@
+"""``pitchey-run top``: the screen, the keys, and what they do."""
