@@ -19,7 +19,7 @@ STARTERS = {
     "pitchey_core.process.run": "names subprocess.PIPE and DEVNULL for it",
     "pitchey_core.process.launcher": "becomes the program, after it has set its limits",
     "pitchey_core.slots.slot": "starts wardens, which are no external programs",
-    "pitchey_core.slots.warden": "forks the process of the jobs",
+    "pitchey_core.slots.forking": "forks the process of the jobs",
 }
 """Modules that may start a process, each with its reason."""
 

@@ -66,3 +66,12 @@ def test_db(cli: Cli) -> None:
     upgraded = cli("db", "upgrade").data
     assert upgraded["revision"] == upgraded["current"]
     assert cli("db", "status").data == upgraded
+
+
+def test_doctor_says_what_jobs_may_use_and_what_enforces_it(cli: Cli) -> None:
+    host = cli("doctor").data["host"]
+    assert 0 < host["memory_for_jobs_bytes"] < host["memory_bytes"]
+    assert host["limits_enforced_by"] in {"cgroup-v1", "cgroup-v2", "supervision"}
+    cli.environment |= {"PITCHEY_HOST__CGROUPS": "false", "PITCHEY_HOST__MEMORY_BYTES": "3GiB"}
+    host = cli("doctor").data["host"]
+    assert (host["memory_for_jobs_bytes"], host["limits_enforced_by"]) == (3 * 1024**3, "supervision")
