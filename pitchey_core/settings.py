@@ -29,6 +29,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.queue_settings import QueueSettings, RetentionSettings
+from pitchey_core.process.tree import TAG_VARIABLE
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
 from pitchey_core.setting_tables import (
     FetchSettings,
@@ -203,7 +204,7 @@ def _profiles(tables: Any, file: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for name, value in sorted(environ.items()):
-        if not name.startswith(_PREFIX):
+        if not name.startswith(_PREFIX) or name == TAG_VARIABLE:
             continue
         first, *rest = name.removeprefix(_PREFIX).lower().split(_NEST)
         if first not in Settings.model_fields:

@@ -8,11 +8,13 @@
                 └─ ffmpeg, … started through pitchey_core.process
 """
 
+from pitchey_core.slots.confinement import SUPERVISION, enforcer
 from pitchey_core.slots.occupancy import forget_occupancy, occupants, open_occupancy
 from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.slot import Executor, LocalExecutor, Outcome, Report, Slot, SlotReport, new_tag
 
 __all__ = [
+    "SUPERVISION",
     "Executor",
     "LocalExecutor",
     "Outcome",
@@ -20,6 +22,7 @@ __all__ = [
     "Slot",
     "SlotPolicy",
     "SlotReport",
+    "enforcer",
     "forget_occupancy",
     "new_tag",
     "occupants",

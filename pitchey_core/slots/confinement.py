@@ -12,8 +12,9 @@ from pitchey_core.process.cgroup_places import owned_name
 from pitchey_core.process.cgroups import Cgroup
 from pitchey_core.process.tree import ProcessEntry, tree
 
-__all__ = ["Confinement", "group_name", "memory_exceeded"]
+__all__ = ["SUPERVISION", "Confinement", "enforcer", "group_name", "memory_exceeded"]
 
+SUPERVISION: Final = "supervision"
 _PROCESSES: Final = 4096
 """Far above what a job needs, and far below what takes a host down."""
 
@@ -28,7 +29,7 @@ class Confinement:
 
     def __init__(self, *, use_group: bool) -> None:
         self.group = Cgroup.make(group_name()) if use_group else None
-        self.enforced_by = self.group.version if self.group is not None else "supervision"
+        self.enforced_by = self.group.version if self.group is not None else SUPERVISION
         self.frozen = False
         self._kills_seen = self._kills()
         self._wanted: tuple[int | None, float] | None = None
@@ -95,6 +96,15 @@ class Confinement:
         if self.group is not None:
             self.group.kill()
             self.group.remove()
+
+
+def enforcer() -> str:
+    """What would limit the memory of a slot that starts now: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``."""
+    group = Cgroup.make(owned_name("probe"))
+    if group is None:
+        return SUPERVISION
+    group.remove()
+    return group.version
 
 
 def group_name(pid: int | None = None, start_ticks: int | None = None) -> str:

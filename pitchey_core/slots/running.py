@@ -6,16 +6,17 @@ import contextlib
 import math
 import os
 import resource
+import signal
 import socket
 import time
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
 from pitchey_core.order import JobOrder
 from pitchey_core.pricing import Usage
 from pitchey_core.process.cgroups import Cgroup
 from pitchey_core.slots.meter import TreeMeter
-from pitchey_core.slots.protocol import FrameReader
+from pitchey_core.slots.protocol import FrameReader, encode
 
 __all__ = ["Child", "Run"]
 
@@ -35,6 +36,13 @@ class Child:
         self.forked_at = time.monotonic()
         self._end_of_log = end_of_log
         self._unread = b""
+
+    def tell(self, frame: dict[str, Any], *, wake: bool = False) -> None:
+        """Give it a frame; ``wake``: it works, and the signal makes it look. If it does not read, it is killed soon."""
+        with contextlib.suppress(OSError):
+            self.channel.send(encode(frame))
+            if wake:
+                os.kill(self.pid, signal.SIGUSR1)
 
     def split_log(self, data: bytes) -> list[bytes]:
         """What was printed by the running job, by the one after it, and so on."""

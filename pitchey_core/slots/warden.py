@@ -142,7 +142,8 @@ class Warden:
                     if run is not None and frame["key"] in run.waiting:
                         self.thaw()
                         run.cancel(frame["grace_seconds"])
-                        self.pass_on(frame)
+                        if self.child is not None:
+                            self.child.tell(frame, wake=True)
             case "lease":
                 self.lease_until = frame["until"]
             case "freeze":
@@ -150,23 +151,9 @@ class Warden:
             case "thaw":
                 self.thaw()
             case "warm" if self.running is None and self.child is not None:
-                with contextlib.suppress(OSError):
-                    self.child.channel.send(encode(frame))
+                self.child.tell(frame)
             case _:
                 pass
-
-    def pass_on(self, frame: dict[str, Any]) -> None:
-        """Give the child a frame while it works; the signal makes it look. If it does not read, it is killed soon."""
-        if self.child is not None:
-            with contextlib.suppress(OSError):
-                self.child.channel.send(encode(frame))
-                os.kill(self.child.pid, signal.SIGUSR1)
-
-    def let_go_on(self) -> None:
-        """Tell the child that waits for it that nothing is left of its last job."""
-        if self.child is not None:
-            with contextlib.suppress(OSError):
-                self.child.channel.send(encode({"kind": "go"}))
 
     def freeze(self) -> None:
         if self.running is not None and not self.confinement.frozen:
@@ -263,8 +250,9 @@ class Warden:
         if self.child is not None:
             self.child.jobs += 1
         self.begin_next()
-        if not alone:
-            self.let_go_on()
+        if not alone and self.child is not None:
+            # It waits to hear that nothing is left of its last job.
+            self.child.tell({"kind": "go"})
         if self.running is None:
             self.recycle_if_due()
 

@@ -22,7 +22,7 @@ STARTERS = {
     "pitchey_core.isolation.jail.launcher": "forks sandboxes",
     "pitchey_core.isolation.jail.cell": "forks the program's process, and becomes the program, behind all walls",
     "pitchey_core.slots.slot": "starts wardens, which are no external programs",
-    "pitchey_core.slots.warden": "forks the process of the jobs",
+    "pitchey_core.slots.forking": "forks the process of the jobs",
 }
 """Modules that may start a process, each with its reason."""
 

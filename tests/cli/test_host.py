@@ -101,3 +101,12 @@ def test_doctor_says_what_gets_through(cli: Cli, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "2 attempts: 0 stopped, 2 breached" in done.stdout
     assert "breach  23 read files of the host" in done.stdout
+
+
+def test_doctor_says_what_jobs_may_use_and_what_enforces_it(cli: Cli) -> None:
+    host = cli("doctor").data["host"]
+    assert 0 < host["memory_for_jobs_bytes"] < host["memory_bytes"]
+    assert host["limits_enforced_by"] in {"cgroup-v1", "cgroup-v2", "supervision"}
+    cli.environment |= {"PITCHEY_HOST__CGROUPS": "false", "PITCHEY_HOST__MEMORY_BYTES": "3GiB"}
+    host = cli("doctor").data["host"]
+    assert (host["memory_for_jobs_bytes"], host["limits_enforced_by"]) == (3 * 1024**3, "supervision")

@@ -137,7 +137,7 @@ def test_a_job_that_ran_out_of_memory_gets_half_as_much_again_once(
     host = host_with(
         workplace, host={"cgroups": cgroups}, instance_types={"small": {"memory_bytes": 200 * MIB}}
     )
-    fits_later = replace(workplace.job("test-hog", mib=230, seconds=0.3), instance_type="small")
+    fits_later = replace(workplace.job("test-hog", mib=230, seconds=2.0), instance_type="small")
     never_fits = replace(workplace.job("test-hog", mib=1200, seconds=0.3), instance_type="small")
     (later, never), _ = drain(workplace, host, [fits_later, never_fits])
     assert later.status is JobState.COMPLETED

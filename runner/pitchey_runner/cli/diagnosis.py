@@ -8,10 +8,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pitchey_core.capacity import host_capacity
 from pitchey_core.errors import PitcheyError
+from pitchey_core.slots import SUPERVISION, enforcer
 from pitchey_core.storage import display
 from pitchey_core.tools import ToolStatus, ToolTable
 from pitchey_runner.store.drivers import driver_of
@@ -89,7 +90,7 @@ def examine(registry: Registry, settings: Settings) -> Diagnosis:
         plugin_failures=[str(each) for each in registry.failures],
         store=store,
         store_error=store_error,
-        host=_host(settings.data_dir),
+        host=_host(settings),
     )
 
 
@@ -110,8 +111,9 @@ def _store(settings: Settings) -> tuple[dict[str, Any], PitcheyError | None]:
     return facts, None
 
 
-def _host(data_dir: Path) -> dict[str, Any]:
-    at = data_dir
+def _host(settings: Settings) -> dict[str, Any]:
+    data_dir = at = settings.data_dir
+    here = host_capacity(settings.host)
     while not at.exists() and at != at.parent:
         at = at.parent
     try:
@@ -124,6 +126,10 @@ def _host(data_dir: Path) -> dict[str, Any]:
         "system": platform.platform(),
         "cpus": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "vcpus_for_jobs": here.vcpus,
+        "memory_for_jobs_bytes": here.memory_bytes,
+        "gpus": here.gpus,
+        "limits_enforced_by": enforcer() if settings.host.cgroups else SUPERVISION,
         "data_dir": display(str(data_dir)),
         "data_dir_free_bytes": shutil.disk_usage(at).free,
     }

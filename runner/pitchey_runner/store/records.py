@@ -89,10 +89,7 @@ class AttemptOutcome(StrEnum):
 
 
 class Directive(StrEnum):
-    """What the store answers to a heartbeat.
-
-    ``continue``: run, and thaw what is frozen. ``pause``: be frozen, and go on beating.
-    """
+    """What the store answers to a heartbeat; ``pause``: be frozen, and go on beating."""
 
     CONTINUE = "continue"
     PAUSE = "pause"

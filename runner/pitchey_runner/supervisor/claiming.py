@@ -54,6 +54,16 @@ class Claims:
     patience: float
     _parked: list[_Parked] = field(default_factory=list)
 
+    async def start_held(self) -> None:
+        """What was enqueued as already claimed starts at once."""
+        for held in list(self.held.values()):
+            try:
+                demand = self.pool.demand(held.job)
+            except PitcheyError as error:
+                await self.ends.fail(held, error)
+            else:
+                self.start(held.job.type, [held], demand)
+
     async def take(self, types: Collection[str], batch_id: str | None) -> int:
         """Start what fits, in the order of the line, small ones past large ones while these wait; says how many."""
         started = await self._unpark()

@@ -47,7 +47,7 @@ from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
 from pitchey_runner.supervisor.rescuing import Rescuer
 from pitchey_runner.supervisor.settling import Settler
-from pitchey_runner.supervisor.threads import in_thread
+from pitchey_runner.supervisor.threads import first_of_ours, in_thread
 
 __all__ = ["Supervisor"]
 
@@ -147,8 +147,7 @@ class Supervisor:
                     await self._claim_until_done(drain)
                 background.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            ours = group.subgroup(PitcheyError)
-            raise (_first(ours) if ours is not None else group) from None
+            raise first_of_ours(group) from None
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
@@ -187,8 +186,7 @@ class Supervisor:
     # -- claiming -----------------------------------------------------------------------------------------------
 
     async def _claim_until_done(self, drain: bool) -> None:
-        for held in list(self._held.values()):
-            await self._start_at_once(held)
+        await self._claims.start_held()
         counter = seen = -1
         looked = 0.0
         while not self.interrupted:
@@ -211,15 +209,6 @@ class Supervisor:
         await self._wind_down()
 
     # -- a lane: one slot, the jobs of one claim ----------------------------------------------------------------
-
-    async def _start_at_once(self, held: Held) -> None:
-        """What was enqueued as already claimed."""
-        try:
-            demand = self._pool.demand(held.job)
-        except PitcheyError as error:
-            await self._ends.fail(held, error)
-        else:
-            self._start_lane(held.job.type, [held], demand)
 
     def _start_lane(self, job_type: str, lane: list[Held], demand: Capacity) -> None:
         assert self._lanes is not None
@@ -409,9 +398,3 @@ class Supervisor:
             task_status.started()
             async for _ in signals:
                 self.stop()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group of groups: one cause, told without the machinery around it."""
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,4 +1,4 @@
-"""Blocking calls from the event loop."""
+"""Blocking calls from the event loop, and what its groups of tasks raise."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 
-from pitchey_core.errors import OutOfSpace, StoreError
+from pitchey_core.errors import OutOfSpace, PitcheyError, StoreError
 
-__all__ = ["in_thread", "patiently"]
+__all__ = ["first_of_ours", "in_thread", "patiently"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS: Final = 0.5
@@ -36,3 +36,11 @@ async def patiently(seconds: float, call: Callable[..., T], *args: Any) -> T:
                 raise
             _log.warning("the store gives trouble, trying again: %s", error)
             await anyio.sleep(_PAUSE_SECONDS)
+
+
+def first_of_ours(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of ours in a group of groups: one cause, told without the machinery around it."""
+    first: BaseException = group.subgroup(PitcheyError) or group
+    while isinstance(first, BaseExceptionGroup) and first.subgroup(PitcheyError) is not None:
+        first = first.exceptions[0]
+    return first

@@ -25,6 +25,9 @@ def show_diagnosis(diagnosis: Diagnosis, *, as_json: bool) -> None:
         return
     host = dict(diagnosis.host)
     host["memory"] = amount(host.pop("memory_bytes"))
+    host["memory for jobs"] = amount(host.pop("memory_for_jobs_bytes"))
+    host["vCPUs for jobs"] = f"{host.pop('vcpus_for_jobs'):g}"
+    host["limits enforced by"] = host.pop("limits_enforced_by")
     host["free in data_dir"] = amount(host.pop("data_dir_free_bytes"))
     write_pairs(
         [*host.items(), ("store", diagnosis.store["url"]), ("schema", diagnosis.store["revision"] or "new")]
