@@ -107,7 +107,7 @@ class PostgresStore(SqlStore):
     def _clock(self) -> int:
         if self._time is not None:
             return self._time()
-        return int(self._read(f"SELECT {CLOCK} AS now")[0]["now"])  # noqa: S608 - a constant
+        return int(self._read(f"SELECT {CLOCK} AS now")[0]["now"])
 
     def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
         self._refuse_fork()

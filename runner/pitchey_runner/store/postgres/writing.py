@@ -30,7 +30,7 @@ CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """Microseconds since 1970 UTC, by the server's clock."""
 
 _TRIES = 5
-_BEGIN = f"BEGIN; SELECT {CLOCK}, pg_current_xact_id()::text"  # noqa: S608 - a constant
+_BEGIN = f"BEGIN; SELECT {CLOCK}, pg_current_xact_id()::text"
 
 
 class WritingConnection(PostgresConnection):
