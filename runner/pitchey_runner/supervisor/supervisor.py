@@ -36,6 +36,7 @@ from pitchey_runner.store.interface import (
     NewJob,
 )
 from pitchey_runner.submission import result_of
+from pitchey_runner.supervisor.changes import heed_changes
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted, Teller, Watcher
 from pitchey_runner.supervisor.held import Held, share_usage
@@ -53,7 +54,7 @@ from pitchey_runner.supervisor.threads import in_thread, patiently
 __all__ = ["Supervisor"]
 
 _log = logging.getLogger(__name__)
-_POLL_SECONDS: Final = 0.02
+_LOOK_SECONDS: Final = 0.25
 _RESCUE_SECONDS: Final = 2.0
 
 
@@ -129,6 +130,7 @@ class Supervisor:
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
                 background.start_soon(Maintenance(self.store, self.host.settings.retention).run)
+                background.start_soon(heed_changes, self.store, lambda: self._change.set())
                 async with anyio.create_task_group() as self._lanes:
                     await self._claim_until_done(drain)
                 background.cancel_scope.cancel()
@@ -173,24 +175,13 @@ class Supervisor:
     async def _claim_until_done(self, drain: bool) -> None:
         for held in list(self._held.values()):
             self._start_lane(held.job.type, [held])
-        counter = seen = -1
-        looked = 0.0
         while not self.interrupted:
             self._change = anyio.Event()
-            now = time.monotonic()
-            # Where it cannot be read, the look that comes each quarter of a second will tell.
-            with contextlib.suppress(StoreError):
-                counter = self.store.change_counter()
-            if counter != seen or now - looked > 0.25:
-                seen, looked = counter, now
-                started = await self._claim_what_fits()
-                if started:
-                    seen = -1
-                elif drain and not self._held and await self._drained():
+            if not await self._claim_what_fits():
+                if drain and not self._held and await self._drained():
                     return
-                else:
-                    await self._pool.reap()
-            with anyio.move_on_after(_POLL_SECONDS):
+                await self._pool.reap()
+            with anyio.move_on_after(_LOOK_SECONDS):
                 await self._change.wait()
         await self._wind_down()
 
