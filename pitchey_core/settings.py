@@ -28,8 +28,8 @@ import platformdirs
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pitchey_core.errors import ConfigError
-from pitchey_core.queue_settings import QueueSettings, RetentionSettings
 from pitchey_core.process.tree import TAG_VARIABLE
+from pitchey_core.queue_settings import QueueSettings, RetentionSettings
 from pitchey_core.setting_layers import find_upward, json_or_text, leaves, merge, nested, put, read_toml
 from pitchey_core.setting_tables import (
     FetchSettings,

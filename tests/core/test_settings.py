@@ -78,7 +78,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     loaded = load(below)
     settings = loaded.settings
     assert loaded.file == tmp_path / "pitchey.toml"
-    assert settings.queues["video"].model_dump(exclude_none=True) == {"retries": 1, "max_slots": 2}
+    assert settings.queues["video"].model_dump(exclude_defaults=True) == {"retries": 1, "max_slots": 2}
     assert settings.queues["media-transcode"].batch_wait == 2.5
     assert settings.processors["video"].wall_limit == 900
     assert settings.instance_types["big"].memory_bytes == 16 * 1024**3

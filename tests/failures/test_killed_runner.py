@@ -273,7 +273,7 @@ class _Trouble:
 @pytest.mark.parametrize(
     "method",
     [
-        "change_counter",
+        "wait_for_change",
         "promote_due",
         "ready",
         "claim",

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -16,6 +17,8 @@ from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.postgres.location import locate
 from pitchey_runner.store.postgres.store import PostgresStore
 from pitchey_runner.store.sqlite.store import SqliteStore
+from pitchey_runner.store.tables import StoreTable
+from pitchey_runner.testing.store_machine import JobStoreMachine
 from pitchey_runner.testing.store_machine_queues import QueueStoreMachine
 
 
@@ -30,27 +33,36 @@ def test_sqlite_does_what_the_model_does(template_store: Path) -> None:
             self.store.close()
             self.folder.cleanup()
 
-    run_state_machine_as_test(Machine, settings=_settings(examples=60))
+    _run(Machine)
 
 
 @pytest.mark.slow
 def test_postgres_does_what_the_model_does(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    location = locate(url)
+
     class Machine(QueueStoreMachine):
         def open_store(self, clock: Callable[[], int]) -> JobStore:
-            url = new_database()
-            return PostgresStore(url, locate(url), prices=PriceBook(), clock=clock)
+            # A new database for each history would take longer than the history.
+            with psycopg.connect(location.conninfo, autocommit=True) as sql:
+                tables = ", ".join(table.name for table in StoreTable.metadata.sorted_tables)
+                sql.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+            return PostgresStore(url, location, prices=PriceBook(), clock=clock)
 
         def teardown(self) -> None:
             self.store.close()
 
-    run_state_machine_as_test(Machine, settings=_settings(examples=10))
+    _run(Machine, examples=10)
 
 
-def _settings(*, examples: int) -> settings:
-    return settings(
-        max_examples=examples,
-        stateful_step_count=50,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
+def _run(machine: type[JobStoreMachine], *, examples: int = 60) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
     )

@@ -24,8 +24,31 @@ from pitchey_runner.store.columns import (
     text_column,
     text_or_null,
 )
+from pitchey_runner.store.queue_tables import (
+    BudgetEventRow,
+    BudgetRow,
+    BudgetSpendingRow,
+    JobDependencyRow,
+    QueueRow,
+    RateBucketRow,
+    ScheduleRow,
+)
 
-__all__ = ["AttemptRow", "JobEventRow", "JobRow", "LedgerRow", "StoreTable", "WorkerRow"]
+__all__ = [
+    "AttemptRow",
+    "BudgetEventRow",
+    "BudgetRow",
+    "BudgetSpendingRow",
+    "JobDependencyRow",
+    "JobEventRow",
+    "JobRow",
+    "LedgerRow",
+    "QueueRow",
+    "RateBucketRow",
+    "ScheduleRow",
+    "StoreTable",
+    "WorkerRow",
+]
 
 
 class JobRow(StoreTable, table=True):

@@ -34,6 +34,7 @@ from pitchey_runner.store.interface import (
     NewJob,
 )
 from pitchey_runner.supervisor.admission import Reservation
+from pitchey_runner.supervisor.changes import heed_changes
 from pitchey_runner.supervisor.claiming import Claims
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.events import JobProgress, JobStarted, Teller, Watcher
@@ -52,7 +53,7 @@ from pitchey_runner.supervisor.threads import first_of_ours, in_thread
 __all__ = ["Supervisor"]
 
 _log = logging.getLogger(__name__)
-_POLL_SECONDS: Final = 0.02
+_LOOK_SECONDS: Final = 0.25
 
 
 class Supervisor:
@@ -141,6 +142,7 @@ class Supervisor:
                 await self._rescue()
                 background.start_soon(self._rescue_forever)
                 background.start_soon(Maintenance(self.store, self.host.settings.retention).run)
+                background.start_soon(heed_changes, self.store, lambda: self._change.set())
                 if self.host.settings.slots.prewarm and not drain:
                     await self._pool.prewarm(self.types)
                 async with anyio.create_task_group() as self._lanes:
@@ -187,24 +189,13 @@ class Supervisor:
 
     async def _claim_until_done(self, drain: bool) -> None:
         await self._claims.start_held()
-        counter = seen = -1
-        looked = 0.0
         while not self.interrupted:
             self._change = anyio.Event()
-            now = time.monotonic()
-            # Where it cannot be read, the look that comes each quarter of a second will tell.
-            with contextlib.suppress(StoreError):
-                counter = self.store.change_counter()
-            if counter != seen or now - looked > 0.25:
-                seen, looked = counter, now
-                started = await self._claims.take(self.types, self.batch_id)
-                if started:
-                    seen = -1
-                elif drain and not self._held and await self._claims.drained(self.types, self.batch_id):
+            if not await self._claims.take(self.types, self.batch_id):
+                if drain and not self._held and await self._claims.drained(self.types, self.batch_id):
                     return
-                else:
-                    await self._pool.reap()
-            with anyio.move_on_after(_POLL_SECONDS):
+                await self._pool.reap()
+            with anyio.move_on_after(_LOOK_SECONDS):
                 await self._change.wait()
         await self._wind_down()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import psycopg
@@ -23,7 +24,7 @@ from pitchey_runner.store.postgres.translation import (
 __all__ = ["PostgresConnection", "connect"]
 
 _OLDEST = 13  # pg_current_xact_id
-_ROWS_AT_ONCE = 2000
+_ROWS_AT_ONCE = 1000
 _GATE = 0x7069746368657967  # "pitcheyg", as a number
 _TYPES = {
     16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 701: "double precision",
@@ -40,12 +41,7 @@ def connect(location: Location) -> psycopg.Connection[Any]:
     """
     raw: psycopg.Connection[Any] = psycopg.connect(location.conninfo, autocommit=True, prepare_threshold=0)
     try:
-        if raw.info.server_version < _OLDEST * 10_000:
-            raise StoreError(
-                f"{location.place}: the server is Postgres {raw.info.server_version // 10_000}; the job store needs"
-                f" {_OLDEST}",
-                remedy="upgrade the server",
-            )
+        _refuse_older(raw.info.server_version // 10_000, location)
         raw.execute(
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'"
@@ -54,6 +50,14 @@ def connect(location: Location) -> psycopg.Connection[Any]:
         raw.close()
         raise
     return raw
+
+
+def _refuse_older(version: int, location: Location) -> None:
+    if version < _OLDEST:
+        raise StoreError(
+            f"{location.place}: the server is Postgres {version}; the job store needs {_OLDEST}",
+            remedy="upgrade the server",
+        )
 
 
 class PostgresConnection:
@@ -111,15 +115,17 @@ class PostgresConnection:
         self.execute("SELECT pg_advisory_xact_lock(:gate)", {"gate": _GATE})
 
     def _run_many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        if not rows:
+            return []
         text, types = self._for_many(statement)
-        answers: list[Any] = []
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
-            arrays = {name: as_array(values, types[name]) for name, values in columns.items()}
-            cursor = self.raw.cursor(row_factory=dict_row).execute(text, arrays)
-            if cursor.description is not None:
-                answers += cursor.fetchall()
-        return answers
+        cursors: list[psycopg.Cursor[Any]] = []
+        # The server works on one part while the next is made.
+        with self.raw.pipeline() if len(rows) > _ROWS_AT_ONCE else nullcontext():
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
+                arrays = {name: as_array(values, types[name]) for name, values in columns.items()}
+                cursors.append(self.raw.cursor(row_factory=dict_row).execute(text, arrays))
+        return [row for cursor in cursors if cursor.description is not None for row in cursor.fetchall()]
 
     def _for_many(self, statement: str) -> tuple[str, dict[str, str]]:
         known = self._many.get(statement)
