@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import time
+from collections import deque
 from typing import IO, Any, Final
 
 from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
@@ -18,7 +19,7 @@ from pitchey_core.process.cgroups import Cgroup
 from pitchey_core.slots.meter import TreeMeter
 from pitchey_core.slots.protocol import FrameReader, encode
 
-__all__ = ["Child", "Run"]
+__all__ = ["Child", "Run", "write_logs"]
 
 _UNMEASURED_SECONDS: Final = 0.05
 
@@ -172,6 +173,29 @@ class Run:
     def close(self) -> None:
         if self._log is not None:
             self._log.close()
+
+
+def write_logs(child: Child, runs: deque[Run]) -> bool:
+    """Copy what a child has printed to the logs of its runs, which leave ``runs`` as their output ends.
+
+    Returns:
+        False once it cannot print any more.
+    """
+    while True:
+        try:
+            data = os.read(child.log, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        first, *later = child.split_log(data)
+        if runs:
+            runs[0].write_log(first)
+        for each in later:
+            if runs:
+                runs.popleft()
+            if runs:
+                runs[0].write_log(each)
 
 
 def _children_cpu_us() -> int:

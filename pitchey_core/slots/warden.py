@@ -31,7 +31,7 @@ from pitchey_core.slots.link import HostLink
 from pitchey_core.slots.occupancy import Occupancy
 from pitchey_core.slots.policy import SlotPolicy
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, ProtocolError, encode
-from pitchey_core.slots.running import Child, Run
+from pitchey_core.slots.running import Child, Run, write_logs
 
 __all__ = ["main"]
 
@@ -293,25 +293,9 @@ class Warden:
         child = self.child
         if child is None:
             return
-        while True:
-            try:
-                data = os.read(child.log, 1 << 16)
-            except BlockingIOError:
-                return
-            if not data:
-                with contextlib.suppress(KeyError, ValueError):
-                    self.selector.unregister(child.log)
-                return
-            first, *later = child.split_log(data)
-            self.write_log(first)
-            for each in later:
-                if self.logging:
-                    self.logging.popleft()
-                self.write_log(each)
-
-    def write_log(self, data: bytes) -> None:
-        if self.logging:
-            self.logging[0].write_log(data)
+        if not write_logs(child, self.logging):
+            with contextlib.suppress(KeyError, ValueError):
+                self.selector.unregister(child.log)
 
     def reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
