@@ -43,9 +43,10 @@ class SqlConnection(Protocol):
         """Run a statement for each row of values; the database may do that in any order."""
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
-        """Run a statement that changes at most one row, for each row of values, and give what each has returned.
+        """Run an UPDATE that changes at most one row, for each row of values, and give what each has returned.
 
-        ``None`` for one that changed nothing. Where two name the same job the first wins.
+        ``None`` for one that changed nothing. No two rows name the same ``id`` and ``claim_seq``, and the statement
+        returns both.
         """
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:

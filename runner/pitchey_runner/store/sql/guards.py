@@ -19,12 +19,13 @@ def transition_guard(database: str) -> tuple[str, ...]:
 
     A row may stay in its state: a rescuer takes over a ``processing`` job in place.
     """
-    allowed = ", ".join(
-        f"'{before.value}>{after.value}'"
+    # Compared one by one: SQLite builds the list of an IN anew for each row.
+    illegal = " OR ".join(
+        f"OLD.state = '{before.value}'"
+        + "".join(f" AND NEW.state <> '{each.value}'" for each in sorted(afters))
         for before, afters in TRANSITIONS.items()
-        for after in sorted(afters)
     )
-    condition = f"OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ({allowed})"
+    condition = f"OLD.state <> NEW.state AND ({illegal})"
     message = "illegal transition of a job"
     if database == "sqlite":
         trigger = (

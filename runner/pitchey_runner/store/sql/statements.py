@@ -159,8 +159,13 @@ UPDATE job
    SET state = 'processing', claim_seq = claim_seq + 1, attempt = attempt + 1, worker_id = :worker_id,
        lease_until = :lease_until, started_at = :now, progress = NULL, message = NULL
  WHERE seq IN ({ready}) AND state = 'pending'
-RETURNING *
+RETURNING {columns}
 """
+_CLAIMED = (
+    "seq, sort_key, id, claim_seq, type, payload, priority, output, overwrite, attempt, max_attempts, instance_type,"
+    " wall_limit, batch_id, lease_until, created_at, manifest, settlement, memory_factor, lost_count, pause_requested,"
+    " trace_parent"
+)
 
 # Jobs with a key are claimed only by those who count (see ``lines``).
 _READY = """
@@ -174,9 +179,9 @@ SELECT seq FROM job INDEXED BY job_ready_of_batch
    AND concurrency_key IS NULL
  ORDER BY sort_key, seq LIMIT :limit /* TAKE */
 """
-CLAIM = _CLAIM.format(ready=_READY)
-CLAIM_OF_BATCH = _CLAIM.format(ready=_READY_OF_BATCH)
-CLAIM_ONE = _CLAIM.format(ready=":seq").replace("RETURNING", "AND hold IS NULL RETURNING")
+CLAIM = _CLAIM.format(ready=_READY, columns=_CLAIMED)
+CLAIM_OF_BATCH = _CLAIM.format(ready=_READY_OF_BATCH, columns=_CLAIMED)
+CLAIM_ONE = _CLAIM.format(ready=":seq", columns=_CLAIMED).replace("RETURNING", "AND hold IS NULL RETURNING")
 
 # ``counted``: whether limits, budgets or keys may keep some of them back, so that a claim has to count.
 _ANY_READY = """

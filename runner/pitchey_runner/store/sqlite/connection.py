@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.sqlite.failures import busy, translated
+from pitchey_runner.store.sqlite.many import for_many
 
 __all__ = ["ChangeWatch", "ReaderPool", "SqliteConnection", "connect_reader", "connect_writer", "patiently"]
 
@@ -22,6 +23,7 @@ _BUSY_SECONDS = 8.0
 _TRIES = 3
 _JOURNAL_LIMIT_BYTES = 64 << 20
 _WRITER_CACHE_KIB = 16 << 10
+_WORTH_A_TABLE = 4
 _OLDEST = (3, 38)  # RETURNING, STRICT tables, and the JSON functions always on
 
 
@@ -31,7 +33,15 @@ class SqliteConnection(sqlite3.Connection):
     refusal: ClassVar[type[Exception]] = sqlite3.IntegrityError
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
-        return [self.execute(statement, row).fetchone() for row in rows]
+        if len(rows) < _WORTH_A_TABLE:
+            return [self.execute(statement, row).fetchone() for row in rows]
+        # One statement over a table of the values takes a third of the time of one statement for each.
+        many = for_many(statement)
+        self.execute(many.create)
+        self.executemany(many.fill, rows)
+        answers = {(row["id"], row["claim_seq"]): row for row in self.execute(many.run).fetchall()}
+        self.execute(many.clear)
+        return [answers.pop((row["id"], row["claim_seq"]), None) for row in rows]
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
         row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
@@ -56,6 +66,7 @@ def connect_writer(path: Path) -> SqliteConnection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}").fetchone()
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()
         raise
