@@ -72,7 +72,7 @@ def pack_orders(orders: Sequence[JobOrder]) -> list[dict[str, Any]]:
     last: tuple[Any, ...] = ()
     for order in orders:
         shared = tuple(getattr(order, name) for name in _SHARED)
-        if not groups or any(a is not b and a != b for a, b in zip(shared, last, strict=True)):
+        if shared != last:
             last = shared
             groups.append({"shared": _shared_record(order), "orders": []})
         groups[-1]["orders"].append({name: getattr(order, name) for name in _OWN})
