@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pitchey_core.errors import ConfigError
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 __all__ = ["Driver", "driver_of"]
 
@@ -30,6 +34,12 @@ class Driver(Protocol):
 
     def schema_revision(self, url: str) -> str | None:
         """See :func:`pitchey_runner.store.migrations.schema_revision`."""
+
+    def looking(self, url: str) -> AbstractContextManager[Connection]:
+        """A transaction on an existing store that sees one state of it and changes nothing."""
+
+    def changing(self, url: str) -> AbstractContextManager[Connection]:
+        """A transaction on an existing store, committed where the block ends well."""
 
 
 def driver_of(url: str) -> Driver:

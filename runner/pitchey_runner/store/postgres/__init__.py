@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
 from pitchey_core.errors import ExtraMissing
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.interface import JobStore
@@ -18,7 +21,10 @@ from pitchey_runner.store.postgres.location import locate
 from pitchey_runner.store.postgres.schema import ensure_current, revision_of, upgrade_database
 from pitchey_runner.store.postgres.store import PostgresStore
 
-__all__ = ["open_store", "schema_revision", "upgrade"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["changing", "looking", "open_store", "schema_revision", "upgrade"]
 
 
 def open_store(url: str, prices: PriceBook) -> JobStore:
@@ -36,3 +42,17 @@ def upgrade(url: str) -> str:
 def schema_revision(url: str) -> str | None:
     """See :func:`pitchey_runner.store.migrations.schema_revision`."""
     return revision_of(locate(url))
+
+
+def looking(url: str) -> AbstractContextManager[Connection]:
+    """See :class:`pitchey_runner.store.drivers.Driver`."""
+    from pitchey_runner.store.postgres import transactions
+
+    return transactions.looking(locate(url))
+
+
+def changing(url: str) -> AbstractContextManager[Connection]:
+    """See :class:`pitchey_runner.store.drivers.Driver`."""
+    from pitchey_runner.store.postgres import transactions
+
+    return transactions.changing(locate(url))
