@@ -59,6 +59,16 @@ def new_database(postgres_server: PostgresServer, _numbers: Iterator[int]) -> It
         postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_store(request: pytest.FixtureRequest, template_store: Path, tmp_path: Path) -> Callable[[], str]:
+    """Makes stores without jobs, on each database; their URLs."""
+    if request.param == "postgresql":
+        make: Callable[[], str] = request.getfixturevalue("new_database")
+        return make
+    numbers = itertools.count(1)
+    return lambda: f"sqlite:///{shutil.copy(template_store, tmp_path / f'store{next(numbers)}.db')}"
+
+
 @pytest.fixture
 def database(new_database: Callable[[], str]) -> str:
     """The URL of a database without jobs, whose schema is current."""

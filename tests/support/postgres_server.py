@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+_libc = ctypes.CDLL(None)
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "100",
@@ -91,6 +93,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_die_with_parent,
                 **self._as_user(),
             )
         end = time.monotonic() + 60
@@ -135,6 +138,11 @@ class PostgresServer:
     def _as_user(self) -> dict[str, object]:
         user = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
         return {**user, "cwd": self.folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"}}
+
+
+def _die_with_parent() -> None:
+    """A test process that is killed leaves no server behind."""
+    _libc.prctl(1, signal.SIGQUIT)
 
 
 def _unprivileged() -> pwd.struct_passwd | None:

@@ -40,7 +40,7 @@ VERBS: Final = {
     "schema": "JSON Schema of a processor's payload or facts",
     "doctor": "Check this host: tools, plugins, store",
     "config": "Effective settings, and where each comes from",
-    "db": "The store's database: upgrade, status",
+    "db": "The store's database: upgrade, status, export, import, check",
     "demo": "Run a batch over real video, with a report to look at",
 }
 """Built-in verbs with their summaries; verb ``x`` is ``x`` in ``pitchey_runner.cli.verbs.x_verb``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -40,6 +41,12 @@ class Driver(Protocol):
 
     def schema_revision(self, url: str) -> str | None:
         """See :func:`pitchey_runner.store.migrations.schema_revision`."""
+
+    def looking(self, url: str) -> AbstractContextManager[Connection]:
+        """A transaction on an existing store that sees one state of it and changes nothing."""
+
+    def changing(self, url: str) -> AbstractContextManager[Connection]:
+        """A transaction on an existing store, committed where the block ends well."""
 
 
 def driver_of(url: str) -> Driver:

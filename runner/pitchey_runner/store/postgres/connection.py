@@ -26,10 +26,7 @@ __all__ = ["PostgresConnection", "connect"]
 _OLDEST = 13  # pg_current_xact_id
 _ROWS_AT_ONCE = 1000
 _GATE = 0x7069746368657967  # "pitcheyg", as a number
-_TYPES = {
-    16: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 114: "json", 701: "double precision",
-    1043: "character varying", 1700: "numeric",
-}  # fmt: skip
+_TYPES = "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = 'pitchey_types'"
 
 
 def connect(location: Location) -> psycopg.Connection[Any]:
@@ -137,14 +134,9 @@ class PostgresConnection:
 
     def _types(self, statement: Translated) -> dict[str, str]:
         """What the server takes a statement's values for: it knows their columns."""
-        name = b"pitchey_types"
-        pgconn = self.raw.pgconn
-        for result in (
-            pgconn.prepare(name, statement.numbered.encode()),
-            described := pgconn.describe_prepared(name),
-        ):
-            if result.status not in {psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK}:
-                raise psycopg.errors.error_from_result(result)
-        types = [described.param_type(place) for place in range(described.nparams)]
-        self.raw.cursor(row_factory=tuple_row).execute("DEALLOCATE pitchey_types", prepare=False)
-        return {name: _TYPES[oid] for name, oid in zip(statement.names, types, strict=True)}
+        with self.raw.cursor(row_factory=tuple_row) as cursor:
+            cursor.execute(f"PREPARE pitchey_types AS {statement.numbered}", prepare=False)
+            cursor.execute(_TYPES, prepare=False)
+            (types,) = cursor.fetchone() or ([],)
+            cursor.execute("DEALLOCATE pitchey_types", prepare=False)
+        return dict(zip(statement.names, types, strict=True))

@@ -89,19 +89,7 @@ def _refuse_newer(location: Location, revision: str) -> None:
 
 def _migrate(location: Location) -> None:
     # 300 ms of imports, which only a new or an old store is worth.
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.pool import NullPool
+    from pitchey_runner.store.postgres.transactions import changing
 
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(location.conninfo), poolclass=NullPool
-    )
-    try:
-        with engine.begin() as connection:
-            # The waiting for locks stays short; what is done behind them may take its time.
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            migrations.apply(connection)
-    except DBAPIError as error:
-        raise error.orig if isinstance(error.orig, psycopg.Error) else error from error
-    finally:
-        engine.dispose()
+    with changing(location) as connection:
+        migrations.apply(connection)

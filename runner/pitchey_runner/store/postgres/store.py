@@ -60,7 +60,7 @@ class PostgresStore(SqlStore):
         self._location = location
         self._time = clock
         self._pid = os.getpid()
-        self._writer = group_writer(location)
+        self._writer = group_writer(location, clock)
         self._readers = ReaderPool(location)
         self._notifier = Notifier(self._readers)
         self._listener = Listener(location)
@@ -115,11 +115,10 @@ class PostgresStore(SqlStore):
         self._refuse_fork()
 
         def run(connection: WritingConnection) -> T:
-            now = connection.now if self._time is None else self._time()
             if operation not in _MAINTENANCE:
-                return operation(connection, now, *arguments)
+                return operation(connection, connection.now, *arguments)
             connection.raw.execute(_BRIEFLY)
-            answer = operation(connection, now, *arguments)
+            answer = operation(connection, connection.now, *arguments)
             connection.raw.execute(_AS_BEFORE, prepare=False)
             return answer
 

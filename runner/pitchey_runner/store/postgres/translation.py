@@ -26,6 +26,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"date\(([^(),]+), 'unixepoch'\)",
             r"to_char(to_timestamp(\1) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
         ),
+        # The row is named already; in a table that was never analyzed the planner would rather read through the partial
+        # indexes that these conditions imply.
+        (r"(\bid = :id AND claim_seq = :claim_seq AND )state = ", r"\1coalesce(state, '') = "),
+        (r"(coalesce\(state, ''\) = 'processing' AND )worker_id = ", r"\1coalesce(worker_id, '') = "),
         # An array is made once. A subselect in its place may be run again by the plan, and then take more rows.
         (
             r"(\w+) IN \(\s*(SELECT \w+ FROM [^()]*?)/\* TAKE \*/\s*\)",

@@ -1,14 +1,15 @@
 """The session of the group writer: one transaction for a group, begun again where that is safe.
 
 A transaction changes nothing before its commit, so up to there it can be run again on another connection. Where the
-connection is lost during the commit nobody knows whether it happened; the number of the transaction, which it asked for
-at its beginning, tells the next connection.
+connection is lost during the commit, the next connection looks for the events that the transaction has written: every
+change of a job writes one. What writes none (heartbeats, manifests, workers) may be done twice.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -30,26 +31,49 @@ CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """Microseconds since 1970 UTC, by the server's clock."""
 
 _TRIES = 5
-_BEGIN = f"BEGIN; SELECT {CLOCK}, pg_current_xact_id()::text"
+_FIRST_EVENT = "(SELECT last_value FROM job_event_seq_seq)"
+_BEGIN = f"BEGIN; SELECT {CLOCK}, (pg_current_xact_id()::text::numeric % 4294967296)::bigint, {_FIRST_EVENT}"
+# Who has not ended holds a lock on the number of its transaction.
+_IN_PROGRESS = """
+SELECT FROM pg_locks WHERE locktype = 'transactionid' AND transactionid = %s::text::xid AND granted
+"""
+# After a crash the server may give a number again whose transaction was never committed; the time will be another.
+_EVENT_OF = "SELECT FROM job_event WHERE seq >= %s AND at = %s AND xmin = %s::text::xid LIMIT 1"
 
 
 class WritingConnection(PostgresConnection):
-    """A connection in a transaction that began at ``now`` (microseconds since 1970 UTC)."""
+    """A connection in a transaction.
+
+    Attributes:
+        now: When it began, in microseconds since 1970 UTC.
+        number: The server's number for it.
+        first_event: No event that it writes has a lower number.
+    """
 
     now: int = 0
+    number: int = 0
+    first_event: int = 0
+
+    def begin(self, clock: Callable[[], int] | None) -> None:
+        """Begin a transaction, at the server's time or another clock's."""
+        begun = self.raw.execute(_BEGIN, prepare=False)
+        begun.nextset()
+        self.now, self.number, self.first_event = begun.fetchone() or (0, 0, 0)
+        if clock is not None:
+            self.now = clock()
 
 
-def group_writer(location: Location) -> GroupWriter[WritingConnection]:
-    """The writer of the store in a database."""
+def group_writer(location: Location, clock: Callable[[], int] | None) -> GroupWriter[WritingConnection]:
+    """The writer of the store in a database, by the server's clock or another one."""
     remedy = "see who holds locks: SELECT * FROM pg_stat_activity WHERE state <> 'idle'"
-    return GroupWriter(
-        location.place, partial(_Session, location), partial(translated, location.place), remedy
-    )
+    session = partial(_Session, location, clock)
+    return GroupWriter(location.place, session, partial(translated, location.place), remedy)
 
 
 class _Session:
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, clock: Callable[[], int] | None) -> None:
         self._location = location
+        self._clock = clock
         self._connection: WritingConnection | None = None
 
     def lock(self) -> AbstractContextManager[None]:
@@ -103,10 +127,8 @@ class _Session:
 
     def _transact(self, group: list[Operation[WritingConnection]]) -> list[Any]:
         self._connection = connection = self._connection or WritingConnection(connect(self._location))
-        begun = connection.raw.execute(_BEGIN, prepare=False)
-        begun.nextset()
-        connection.now, number = begun.fetchone() or (0, "")
         try:
+            connection.begin(self._clock)
             results = [operation.run(connection) for operation in group]
         except BaseException:
             self._roll_back(connection)
@@ -115,7 +137,7 @@ class _Session:
             connection.raw.execute("COMMIT", prepare=False)
         except psycopg.Error as error:
             self._roll_back(connection)
-            if not (is_gone(error) and self._has_committed(number)):
+            if not (is_gone(error) and self._has_committed(connection)):
                 raise
         return results
 
@@ -125,24 +147,22 @@ class _Session:
         except psycopg.Error:
             self.close()
 
-    def _has_committed(self, number: str) -> bool:
+    def _has_committed(self, lost: WritingConnection) -> bool:
         """Whether a transaction was committed whose commit was not answered.
 
         Raises:
-            _Unknown: The server cannot be asked, or does not remember.
+            _Unknown: The server cannot be asked, or is still at it.
         """
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            state: Any = "unreachable"
             with suppress(psycopg.Error), connect(self._location) as raw:
-                row = raw.execute("SELECT pg_xact_status(%s::xid8)", (number,)).fetchone()
-                state = None if row is None else row[0]
-            if state in {"committed", "aborted"}:
-                return bool(state == "committed")
-            if state is None or time.monotonic() > end:
+                if raw.execute(_IN_PROGRESS, (lost.number,)).fetchone() is None:
+                    seen = raw.execute(_EVENT_OF, (lost.first_event, lost.now, lost.number)).fetchone()
+                    return seen is not None
+            if time.monotonic() > end:
                 raise _Unknown(
                     f"{self._location.place}: the connection was lost during a commit, and the server does not say"
-                    f" whether transaction {number} was committed ({state})",
+                    f" whether transaction {lost.number} was committed",
                     remedy="look whether the change is there before you repeat it",
                 )
             time.sleep(0.05)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store import migrations
-from pitchey_runner.store.sqlite.connection import connect_reader, connect_writer, patiently
+from pitchey_runner.store.sqlite.connection import connect_reader, patiently
 from pitchey_runner.store.sqlite.failures import translated
 from pitchey_runner.store.sqlite.lock import WriterLock
 
@@ -87,21 +87,7 @@ def _refuse_newer(path: Path, revision: str) -> None:
 
 def _migrate(path: Path) -> None:
     # 300 ms of imports, which only a new or an old store is worth.
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.pool import NullPool
+    from pitchey_runner.store.sqlite.transactions import changing_unlocked
 
-    def connect() -> sqlite3.Connection:
-        connection = connect_writer(path)
-        connection.row_factory = None
-        return connection
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    try:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            migrations.apply(connection)
-    except DBAPIError as error:
-        raise error.orig if isinstance(error.orig, sqlite3.Error) else error from error
-    finally:
-        engine.dispose()
+    with changing_unlocked(path) as connection:
+        migrations.apply(connection)
