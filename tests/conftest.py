@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import time
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from media_samples import Samples
 from pitchey_cli import Cli
+from postgres_server import PostgresServer
 from workplace import Workplace
 
 from pitchey_core.registry import Registry
+from pitchey_runner.store.migrations import upgrade
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +72,41 @@ def eventually() -> Callable[..., Any]:
         return found
 
     return poll
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests of a test process; its database ``template`` holds a store without jobs."""
+    server = PostgresServer()
+    try:
+        server.execute("CREATE DATABASE template")
+        upgrade(server.url("template"))
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def new_database(postgres_server: PostgresServer, _numbers: Iterator[int]) -> Iterator[Callable[[], str]]:
+    """Makes databases without jobs, whose schema is current; their URLs."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"store{next(_numbers)}")
+        postgres_server.execute(f"CREATE DATABASE {made[-1]} TEMPLATE template STRATEGY file_copy")
+        return postgres_server.url(made[-1])
+
+    yield make
+    for name in made:
+        postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """The URL of a database without jobs, whose schema is current."""
+    return new_database()

@@ -42,7 +42,16 @@ def test_help_imports_nothing_heavy() -> None:
     "words",
     [[verb] for verb in VERBS]
     + [["dead", verb] for verb in ("list", "show", "retry", "purge")]
-    + [["cost", "prices"], ["plugins", "list"], ["db", "upgrade"], ["db", "status"], ["submit", "test-echo"]]
+    + [
+        ["cost", "prices"],
+        ["plugins", "list"],
+        ["db", "upgrade"],
+        ["db", "status"],
+        ["db", "export"],
+        ["db", "import"],
+        ["db", "check"],
+        ["submit", "test-echo"],
+    ]
     + [["video"], ["video-processor"], ["test-echo"], ["test-hello"]],
     ids=" ".join,
 )

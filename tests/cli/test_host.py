@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from pitchey_cli import Cli
@@ -110,3 +112,32 @@ def test_doctor_says_what_jobs_may_use_and_what_enforces_it(cli: Cli) -> None:
     cli.environment |= {"PITCHEY_HOST__CGROUPS": "false", "PITCHEY_HOST__MEMORY_BYTES": "3GiB"}
     host = cli("doctor").data["host"]
     assert (host["memory_for_jobs_bytes"], host["limits_enforced_by"]) == (3 * 1024**3, "supervision")
+
+
+def test_db_moves_to_another_file(cli: Cli) -> None:
+    job_id = cli("submit", "test-noop").data["job_id"]
+    assert cli("work", "--drain").code == 0
+    moved = cli("db", "export", "all.jsonl").data
+    assert moved["rows"]["job"] == 1
+    assert cli("db", "import", "all.jsonl", "--store", "new.db").data == moved
+    assert cli("status", job_id, "--store", "new.db").data["status"] == "completed"
+    assert cli("db", "check", "--store", "new.db").out == ""
+    again = cli("db", "export", "all.jsonl")
+    assert again.code == 1
+    assert "--overwrite" in again.err
+    assert cli("db", "export", "all.jsonl", "--overwrite").code == 0
+    piped = cli("db", "export", "-").out
+    assert piped == (cli.folder / "all.jsonl").read_text()
+    assert cli("db", "import", "-", "--store", "third.db", stdin=piped.encode()).data == moved
+    assert "not empty" in cli("db", "import", "all.jsonl").err
+    assert not list(cli.folder.glob("*.part"))
+
+
+def test_db_check_says_what_is_wrong(cli: Cli) -> None:
+    cli("submit", "test-noop")
+    with closing(sqlite3.connect(cli.folder / "jobs.db", isolation_level=None)) as sql:
+        sql.execute("UPDATE job SET cost_nanos = 1")
+    checked = cli("db", "check")
+    assert checked.code == 1
+    assert checked.data["check"] == "ledger"
+    assert "all is well" not in cli("db", "check", "--no-json").out

@@ -22,8 +22,8 @@ from pitchey_runner.store import open_store
 from pitchey_runner.store.checking import check_store
 from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.migrations import upgrade
+from pitchey_runner.store.postgres import changes, watchdog, writing
 from pitchey_runner.store.postgres import store as postgres_store
-from pitchey_runner.store.postgres import writing
 from pitchey_runner.store.postgres.location import locate
 from pitchey_runner.store.records import JobState
 from pitchey_runner.testing.store_samples import completed, job, one_claimed, worker
@@ -165,6 +165,25 @@ def test_a_commit_that_nobody_can_tell_of_is_said_so(
         assert "look whether" in (caught.value.remedy or "")
         proxy.watch = lambda _: None
         assert store.enqueue([job()])
+
+
+def test_a_server_that_goes_silent_is_left_for_another_connection(
+    durable_server: PostgresServer, durable: str, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent is acknowledged, and never answered: a half-open connection, or a stopped server."""
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.8)
+    monkeypatch.setattr(changes, "_PROBE_SECONDS", 0.3)
+    with open_store(durable_server.url(port=proxy.port)) as store:
+        (first,) = store.enqueue([job()])
+        counter = store.wait_for_change(store.change_counter(), 0.3)
+        proxy.freeze()
+        assert store.get(first or "") is not None, "reads go on"
+        assert store.enqueue([job()]), "writes go on"
+        counter = store.wait_for_change(counter, 20)
+        with open_store(durable) as other:
+            other.enqueue([job()])
+        assert store.wait_for_change(counter, 20) != counter, "and so does the listening"
+        assert store.counts() == {JobState.PENDING: 3}
 
 
 def test_one_bad_operation_takes_no_other_with_it(store: JobStore) -> None:

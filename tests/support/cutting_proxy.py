@@ -16,7 +16,6 @@ class CuttingProxy:
 
     Attributes:
         port: Where it listens.
-        frozen: While set, nothing is passed on either way, and nobody is told.
         watch: Called with what a client sends, before it is passed on; ``"ask"``: pass it on, then cut the connection
             before the answer; ``"drop"``: cut it before.
     """
@@ -25,8 +24,9 @@ class CuttingProxy:
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self.frozen = threading.Event()
+        self._frozen = 0
         self.watch: Callable[[bytes], str | None] = lambda _: None
+        self._over = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -37,13 +37,17 @@ class CuttingProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.frozen.clear()
+        self._over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
         for thread in self._threads:
             thread.join(5)
+
+    def freeze(self) -> None:
+        """From now on nothing passes on the connections that there are; new ones work."""
+        self._frozen = len(self._pairs)
 
     def cut(self) -> None:
         """Cut all connections."""
@@ -63,20 +67,18 @@ class CuttingProxy:
             except OSError:
                 client.close()
                 continue
+            place = len(self._pairs)
             self._pairs.append((client, server))
-            thread = threading.Thread(target=self._pass, args=(client, server), daemon=True)
+            thread = threading.Thread(target=self._pass, args=(place, client, server), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _pass(self, client: socket.socket, server: socket.socket) -> None:
+    def _pass(self, place: int, client: socket.socket, server: socket.socket) -> None:
         with client, server, contextlib.suppress(OSError):
             while True:
                 ready, _, _ = select.select([client, server], [], [], 0.2)
-                if self.frozen.is_set():
-                    # This connection stays so, as one does whose other end has vanished.
-                    client.recv(0)
-                    while self.frozen.is_set():
-                        threading.Event().wait(0.05)
+                if place < self._frozen:
+                    self._over.wait()
                     return
                 for end in ready:
                     data = end.recv(1 << 16)

@@ -42,10 +42,11 @@ class Workplace:
     registry: Registry
     timing: dict[str, float]
     runners: list[RunningSupervisor] = field(default_factory=list)
+    store_url: str | None = None
 
     @property
     def url(self) -> str:
-        return f"sqlite:///{self.root}/jobs.db"
+        return self.store_url or f"sqlite:///{self.root}/jobs.db"
 
     @property
     def data_dir(self) -> Path:

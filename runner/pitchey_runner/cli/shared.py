@@ -22,7 +22,8 @@ def shared_options() -> list[click.Parameter]:
             expose_value=False,
             is_eager=True,
             callback=_keep,
-            help="Job store: sqlite:///PATH or a path.  [default: PITCHEY_STORE, else in the data directory]",
+            help="Job store: sqlite:///PATH, a path, or postgresql://USER@HOST/DATABASE."
+            "  [default: PITCHEY_STORE, else in the data directory]",
         ),
         click.Option(
             ["--json/--no-json", "_json"],

@@ -15,11 +15,12 @@ def open_store(url: str, prices: PriceBook = _LIST_PRICES) -> JobStore:
     """Open a job store, and create it where it does not exist.
 
     Args:
-        url: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, or a bare path.
+        url: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, a bare path, or ``postgresql://user@host/database``.
         prices: What attempts cost whose worker died before it could say.
 
     Raises:
         ConfigError: The URL names no driver of this version.
+        ExtraMissing: The driver needs packages that are not installed.
         StoreError: The database cannot be used, or its schema is older or newer than this code.
     """
     return driver_of(url).open_store(url, prices)

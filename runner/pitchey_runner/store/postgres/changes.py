@@ -19,6 +19,7 @@ from pitchey_runner.store.postgres.connection import connect
 from pitchey_runner.store.postgres.failures import translated
 from pitchey_runner.store.postgres.location import Location
 from pitchey_runner.store.postgres.reading import ReaderPool
+from pitchey_runner.store.postgres.watchdog import answering
 
 __all__ = ["CHANNEL", "Listener", "Notifier"]
 
@@ -156,7 +157,8 @@ class Listener:
             ready, _, _ = select.select([raw.fileno(), self._stop], [], [], _PROBE_SECONDS)
             if not ready:
                 # A peer that has vanished is only noticed by who sends.
-                raw.execute("SELECT 1")
+                with answering(raw):
+                    raw.execute("SELECT 1")
             raw.pgconn.consume_input()
             heard = False
             while raw.pgconn.notifies() is not None:

@@ -20,6 +20,7 @@ from pitchey_runner.store.postgres.translation import (
     for_many,
     translate,
 )
+from pitchey_runner.store.postgres.watchdog import still_answering
 
 __all__ = ["PostgresConnection", "connect"]
 
@@ -71,6 +72,7 @@ class PostgresConnection:
         self.raw = raw
 
     def execute(self, statement: str, values: Mapping[str, Any] | None = None, /) -> psycopg.Cursor[Any]:
+        still_answering()
         translated = translate(statement)
         given = (
             None
@@ -121,6 +123,7 @@ class PostgresConnection:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
                 arrays = {name: as_array(values, types[name]) for name, values in columns.items()}
+                still_answering()
                 cursors.append(self.raw.cursor(row_factory=dict_row).execute(text, arrays))
         return [row for cursor in cursors if cursor.description is not None for row in cursor.fetchall()]
 

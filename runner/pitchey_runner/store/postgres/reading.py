@@ -14,6 +14,7 @@ from pitchey_core.errors import StoreError
 from pitchey_runner.store.postgres.connection import PostgresConnection, connect
 from pitchey_runner.store.postgres.failures import is_gone, translated
 from pitchey_runner.store.postgres.location import Location
+from pitchey_runner.store.postgres.watchdog import answering
 from pitchey_runner.store.postgres.writing import PATIENCE_SECONDS
 
 __all__ = ["ReaderPool"]
@@ -59,7 +60,8 @@ class ReaderPool:
     def _try(self, query: Callable[[PostgresConnection], T]) -> T:
         connection = self._take()
         try:
-            answer = query(connection)
+            with answering(connection.raw):
+                answer = query(connection)
         except BaseException:
             with suppress(psycopg.Error):
                 connection.raw.close()

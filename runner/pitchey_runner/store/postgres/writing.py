@@ -20,6 +20,7 @@ from pitchey_core.errors import StoreError
 from pitchey_runner.store.postgres.connection import PostgresConnection, connect
 from pitchey_runner.store.postgres.failures import is_gone, is_passing, translated
 from pitchey_runner.store.postgres.location import Location
+from pitchey_runner.store.postgres.watchdog import answering
 from pitchey_runner.store.sql.writer import GroupWriter, Operation
 
 __all__ = ["CLOCK", "PATIENCE_SECONDS", "WritingConnection", "group_writer"]
@@ -128,13 +129,15 @@ class _Session:
     def _transact(self, group: list[Operation[WritingConnection]]) -> list[Any]:
         self._connection = connection = self._connection or WritingConnection(connect(self._location))
         try:
-            connection.begin(self._clock)
-            results = [operation.run(connection) for operation in group]
+            with answering(connection.raw):
+                connection.begin(self._clock)
+                results = [operation.run(connection) for operation in group]
         except BaseException:
             self._roll_back(connection)
             raise
         try:
-            connection.raw.execute("COMMIT", prepare=False)
+            with answering(connection.raw):
+                connection.raw.execute("COMMIT", prepare=False)
         except psycopg.Error as error:
             self._roll_back(connection)
             if not (is_gone(error) and self._has_committed(connection)):
@@ -143,7 +146,8 @@ class _Session:
 
     def _roll_back(self, connection: WritingConnection) -> None:
         try:
-            connection.raw.execute("ROLLBACK", prepare=False)
+            with answering(connection.raw):
+                connection.raw.execute("ROLLBACK", prepare=False)
         except psycopg.Error:
             self.close()
 

@@ -57,7 +57,7 @@ def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[
 def enqueue(
     connection: SqlConnection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
 ) -> list[str | None]:
-    jobs: list[NewJob] = [row.pop("job") for row in rows]
+    jobs: list[NewJob] = [row["job"] for row in rows]
     refuse_over_budget(connection, now, jobs)
     for seq, row in zip(connection.new_job_numbers(len(rows)), rows, strict=True):
         row["seq"] = seq

@@ -19,7 +19,7 @@ __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.001
+_POLL_SECONDS = 0.002
 
 
 def _wall_clock() -> int:
