@@ -79,6 +79,7 @@ class JobContext:
         self._reported_at = 0.0
         self._stage: Stage | None = None
         self._fetched: dict[str, Path] = {}
+        self._used_workdir = False
 
     # -- control ------------------------------------------------------------------------------------------------
 
@@ -125,6 +126,7 @@ class JobContext:
     @cached_property
     def workdir(self) -> Path:
         """An empty folder for this attempt alone; it is removed after the attempt."""
+        self._used_workdir = True
         self._order.workdir.mkdir(parents=True, exist_ok=True)
         return self._order.workdir
 
@@ -142,6 +144,7 @@ class JobContext:
             TransientError: The network failed.
         """
         if url not in self._fetched:
+            self._used_workdir = True
             into = self._order.workdir / "inputs"
             fetched = fetch(url, into, policy=self.fetch_policy, cancelled=self._cancelled)
             self.bytes_in += fetched.bytes
@@ -189,6 +192,7 @@ class JobContext:
                     f"processor {self._order.spec.name!r} writes files, but the job has no output folder",
                     remedy="give one: output='out/' or -o out/",
                 )
+            self._used_workdir = True
             self._stage = Stage(
                 self._order.output,
                 self._order.key,
@@ -205,7 +209,8 @@ class JobContext:
         """Remove the work folder and everything staged."""
         if self._stage is not None:
             self._stage.discard()
-        shutil.rmtree(self._order.workdir, ignore_errors=True)
+        if self._used_workdir:
+            shutil.rmtree(self._order.workdir, ignore_errors=True)
 
     def checkpoint(self, key: str, value: Any = _UNSET) -> Any:
         """Keep (with ``value``) or read (without) JSON data that survives a killed attempt.

@@ -123,11 +123,13 @@ class Host:
         attempt: int = 1,
         memory_factor: float = 1.0,
         overrides: Mapping[str, Any] | None = None,
+        normalised: bool = False,
     ) -> JobOrder:
         """The order for one attempt.
 
         Args:
-            payload: Normalised, or as the user wrote it.
+            payload: As the user wrote it, or as :meth:`normalise` has returned it.
+            normalised: The latter; then nothing of the processor is imported here.
             base_dir: Where work folders and logs come into being.
             overrides: Fields of the specification that this job has of its own (``wall_limit``, ``resources``).
 
@@ -143,10 +145,10 @@ class Host:
             claim_seq=claim_seq,
             attempt=attempt,
             spec=spec,
-            payload=self.normalise(name, payload),
+            payload=dict(payload) if normalised else self.normalise(name, payload),
             limits=self.limits(spec, memory_factor=memory_factor),
             base_dir=base_dir,
-            scratch_dir=base_dir / "scratch" / f"{job_id}-{version}",
+            plugin_version=version,
             output=None if output is None else to_url(output, Path.cwd()),
             overwrite=overwrite,
             tools=dict(self.settings.tools),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults
 from pitchey_core.resources import Limits
 
-__all__ = ["JobOrder"]
+__all__ = ["JobOrder", "pack_orders", "unpack_orders"]
+
+_OWN: Final = ("job_id", "claim_seq", "attempt", "payload", "output", "overwrite")
+_SHARED: Final = ("spec", "limits", "base_dir", "plugin_version", "tools", "fetch_policy", "options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class JobOrder:
         claim_seq: The fencing token; with ``job_id`` it names this attempt.
         output: URL of the folder to publish in; ``None`` where the caller wants no files.
         base_dir: Local folder under which this attempt's work folder and log come into being on first use.
-        scratch_dir: Local folder that survives attempts, keyed by job and plugin version.
+        plugin_version: What is kept between attempts is kept for that version alone.
         tools: Paths that the settings give for external programs, by tool name.
         fetch_policy: See :class:`pitchey_core.storage.FetchPolicy`; its fields as JSON data.
         options: The plugin's own table of the settings (``plugins.NAME``).
@@ -33,7 +37,7 @@ class JobOrder:
     payload: dict[str, Any]
     limits: Limits
     base_dir: Path
-    scratch_dir: Path
+    plugin_version: str = "0"
     output: str | None = None
     overwrite: bool = False
     tools: dict[str, str] = field(default_factory=dict)
@@ -50,27 +54,58 @@ class JobOrder:
         return self.base_dir / "work" / self.key
 
     @property
+    def scratch_dir(self) -> Path:
+        """Local folder that survives attempts."""
+        return self.base_dir / "scratch" / f"{self.job_id}-{self.plugin_version}"
+
+    @property
     def log_path(self) -> Path:
         return self.base_dir / "logs" / self.job_id[:2] / f"{self.key}.log"
 
-    def as_record(self) -> dict[str, Any]:
-        record = asdict(self)
-        record["base_dir"] = str(self.base_dir)
-        record["scratch_dir"] = str(self.scratch_dir)
-        return record
 
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> JobOrder:
-        spec = dict(record["spec"])
-        spec["queue"] = QueueDefaults(**spec["queue"])
-        spec["aliases"] = tuple(spec["aliases"])
-        spec["tools"] = tuple(spec["tools"])
-        return cls(
-            **{
-                **record,
-                "spec": ProcessorSpec(**spec),
-                "limits": Limits.from_record(record["limits"]),
-                "base_dir": Path(record["base_dir"]),
-                "scratch_dir": Path(record["scratch_dir"]),
-            }
-        )
+def pack_orders(orders: Sequence[JobOrder]) -> list[dict[str, Any]]:
+    """Orders as JSON data, in groups: what neighbours have in common is said once.
+
+    The jobs of one claim differ in little but their payloads, and their specification is most of an order.
+    """
+    groups: list[dict[str, Any]] = []
+    last: tuple[Any, ...] = ()
+    for order in orders:
+        shared = tuple(getattr(order, name) for name in _SHARED)
+        if not groups or any(a is not b and a != b for a, b in zip(shared, last, strict=True)):
+            last = shared
+            groups.append({"shared": _shared_record(order), "orders": []})
+        groups[-1]["orders"].append({name: getattr(order, name) for name in _OWN})
+    return groups
+
+
+def unpack_orders(groups: Iterable[dict[str, Any]]) -> list[JobOrder]:
+    """The inverse of :func:`pack_orders`."""
+    orders = []
+    for group in groups:
+        shared = _shared_fields(group["shared"])
+        orders += [JobOrder(**shared, **own) for own in group["orders"]]
+    return orders
+
+
+def _shared_record(order: JobOrder) -> dict[str, Any]:
+    record = {name: getattr(order, name) for name in _SHARED}
+    return {
+        **record,
+        "spec": asdict(order.spec),
+        "limits": order.limits.as_record(),
+        "base_dir": str(order.base_dir),
+    }
+
+
+def _shared_fields(record: dict[str, Any]) -> dict[str, Any]:
+    spec = dict(record["spec"])
+    spec["queue"] = QueueDefaults(**spec["queue"])
+    spec["aliases"] = tuple(spec["aliases"])
+    spec["tools"] = tuple(spec["tools"])
+    return {
+        **record,
+        "spec": ProcessorSpec(**spec),
+        "limits": Limits.from_record(record["limits"]),
+        "base_dir": Path(record["base_dir"]),
+    }

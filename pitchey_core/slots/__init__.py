@@ -8,6 +8,18 @@
                 └─ ffmpeg, … started through pitchey_core.process
 """
 
+from pitchey_core.slots.occupancy import forget_occupancy, occupants, open_occupancy
 from pitchey_core.slots.slot import Executor, LocalExecutor, Outcome, Report, Slot, SlotReport, new_tag
 
-__all__ = ["Executor", "LocalExecutor", "Outcome", "Report", "Slot", "SlotReport", "new_tag"]
+__all__ = [
+    "Executor",
+    "LocalExecutor",
+    "Outcome",
+    "Report",
+    "Slot",
+    "SlotReport",
+    "forget_occupancy",
+    "new_tag",
+    "occupants",
+    "open_occupancy",
+]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import inspect
 import json
+import os
 import resource
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -55,6 +56,7 @@ class Attempted:
             "manifest": self.manifest,
             "usage": self.usage.as_record(),
             "error": self.error.as_record() if self.error else None,
+            "log_path": None,
         }
 
 
@@ -63,6 +65,7 @@ def attempt(order: JobOrder, processor: AnyProcessor, job: JobContext) -> Attemp
     done = Attempted(order, job)
     meter = _Meter()
     try:
+        job.check()
         payload = parse_payload(processor.payload_model, order.payload)
         facts: Any
         if inspect.iscoroutinefunction(processor.process):
@@ -226,20 +229,16 @@ def _run_async(processor: AnyProcessor, payload: Any, job: JobContext) -> Any:
 
 
 class _Meter:
-    """CPU time and memory from here on; memory by the high-water mark that it resets."""
+    """CPU time and memory from here on; memory by the high-water mark that it resets (see proc(5), clear_refs)."""
 
     def __init__(self) -> None:
-        try:
-            Path("/proc/self/clear_refs").write_bytes(b"5")
-            self._resettable = True
-        except OSError:
-            self._resettable = False
+        self._resettable = _reset_high_water()
         self._wall = time.monotonic_ns()
         self._cpu = _cpu_us()
 
     def usage(self, *jobs: JobContext) -> Usage:
         wall = (time.monotonic_ns() - self._wall) // 1000
-        own_peak = _high_water_bytes() if self._resettable else 0
+        own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if self._resettable else 0
         children = max((job.children_peak_bytes for job in jobs), default=0)
         return Usage(
             wall_us=wall,
@@ -251,15 +250,20 @@ class _Meter:
 
 
 def _cpu_us() -> int:
-    total = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        used = resource.getrusage(who)
-        total += used.ru_utime + used.ru_stime
-    return int(total * 1e6)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time_ns() // 1000 + int((children.ru_utime + children.ru_stime) * 1e6)
 
 
-def _high_water_bytes() -> int:
-    for line in Path("/proc/self/status").read_bytes().splitlines():
-        if line.startswith(b"VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _reset_high_water() -> bool:
+    """In a process that was forked and never executed a program, ``ru_maxrss`` is this very mark."""
+    try:
+        os.pwrite(_clear_refs(os.getpid()), b"5", 0)
+    except OSError:
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=1)
+def _clear_refs(_pid: int) -> int:
+    """Kept open, since it is written for each job; a forked process opens its own."""
+    return os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)

@@ -7,13 +7,17 @@ another virtual environment, or one day on another host.
 kind            fields                                                                      direction
 ==============  ==========================================================================  ==================
 ``ready``       ``version``, ``pid``: the warden is up                                      warden → host
-``run``         ``orders``: job orders; more than one only for a batch processor            host → warden → job
+``run``         ``orders``: packed job orders; ``together``: a batch processor takes them   host → warden → job
+                in one call, else they run one after another
 ``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden → job
 ``lease``       ``until``: CLOCK_BOOTTIME in seconds; past it the warden kills the tree     host → warden
 ``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host
 ``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
 ``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host
+                ``alone``: nothing that the job started is left (job → warden)
+``go``          what a job left behind is gone, the next one may begin                      warden → job
 ``died``        ``error``, ``usage``, ``log_path``: the process of the job is gone          warden → host
+                ``unrun``: keys of those that had not begun
 ==============  ==========================================================================  ==================
 """
 
@@ -25,9 +29,10 @@ from typing import Any
 
 __all__ = ["MAX_FRAME_BYTES", "PROTOCOL_VERSION", "FrameReader", "ProtocolError", "encode"]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_FRAME_BYTES = 64 * 1024**2
 _HEADER = struct.Struct("!I")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ProtocolError(Exception):
@@ -36,7 +41,7 @@ class ProtocolError(Exception):
 
 def encode(frame: dict[str, Any]) -> bytes:
     """One frame as bytes."""
-    body = json.dumps(frame, separators=(",", ":")).encode()
+    body = _encode(frame).encode()
     if len(body) > MAX_FRAME_BYTES:
         raise ProtocolError(
             f"a {frame.get('kind')} frame of {len(body)} bytes; the most is {MAX_FRAME_BYTES}"
@@ -66,7 +71,7 @@ class FrameReader:
             if len(self._buffer) < end:
                 break
             try:
-                frame = json.loads(self._buffer[_HEADER.size : end])
+                frame = json.loads(self._buffer[_HEADER.size : end].decode())
             except ValueError as error:
                 raise ProtocolError(f"not JSON: {error}") from error
             if not isinstance(frame, dict) or "kind" not in frame:

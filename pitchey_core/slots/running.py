@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import socket
 import time
-from typing import IO
+from typing import IO, Final
 
-from pitchey_core.errors import LimitExceeded, PitcheyError
+from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
 from pitchey_core.order import JobOrder
+from pitchey_core.pricing import Usage
 from pitchey_core.slots.meter import TreeMeter
 from pitchey_core.slots.protocol import FrameReader
 
 __all__ = ["Child", "Run"]
 
+_UNMEASURED_SECONDS: Final = 0.05
+
 
 class Child:
-    """The process that runs jobs; ``log`` is the pipe that it prints to."""
+    """The process that runs jobs; ``log`` is the pipe that it prints to, ``end_of_log`` what it prints after each."""
 
-    def __init__(self, pid: int, channel: socket.socket, log: int) -> None:
+    def __init__(self, pid: int, channel: socket.socket, log: int, end_of_log: bytes) -> None:
         self.pid = pid
         self.channel = channel
         self.log = log
         self.frames = FrameReader()
         self.status: int | None = None
         self.jobs = 0
+        self.forked_at = time.monotonic()
+        self._end_of_log = end_of_log
+        self._unread = b""
+
+    def split_log(self, data: bytes) -> list[bytes]:
+        """What was printed by the running job, by the one after it, and so on."""
+        *ended, last = (self._unread + data).split(self._end_of_log)
+        kept = next(
+            (n for n in range(len(self._end_of_log) - 1, 0, -1) if last.endswith(self._end_of_log[:n])), 0
+        )
+        self._unread = last[len(last) - kept :]
+        return [*ended, last[: len(last) - kept]]
 
     def close(self) -> None:
         self.channel.close()
@@ -34,33 +50,69 @@ class Child:
 
 
 class Run:
-    """What runs now: its orders, who still owes an answer, its deadlines and its log."""
+    """One call of a processor: its orders, who still owes an answer, its deadlines and its log."""
 
-    def __init__(self, orders: list[JobOrder], meter: TreeMeter) -> None:
+    def __init__(self, orders: list[JobOrder]) -> None:
         self.orders = orders
         self.waiting = {order.key for order in orders}
-        self.meter = meter
-        self.started = time.monotonic()
-        self.stats_at = self.started
-        self.deadlines: dict[str, tuple[float, PitcheyError]] = {}
-        wall = max((order.limits.wall_seconds or 0 for order in orders), default=0)
-        if wall and all(order.limits.wall_seconds for order in orders):
-            error = LimitExceeded(
-                f"the job ran longer than its {wall:g} s",
+        self.meter: TreeMeter | None = None
+        self.started = self.stats_at = 0.0
+        self.grace_seconds: float | None = None
+        self._cancel_at = self._wall_at = math.inf
+        self._log: IO[bytes] | None = None
+        self._logged = 0
+        self._reaped_before = 0
+
+    def begin(self) -> None:
+        """It is the turn of this one."""
+        self.started = self.stats_at = time.monotonic()
+        self._reaped_before = _children_cpu_us()
+        if wall := self._wall_limit():
+            self._wall_at = self.started + wall
+        if self.grace_seconds is not None:
+            self.cancel(self.grace_seconds)
+
+    def measure(self, now: float) -> TreeMeter | None:
+        """The meter of a run that takes long enough for one to matter."""
+        if self.meter is None and now - self.started >= _UNMEASURED_SECONDS:
+            self.meter = TreeMeter(os.getpid())
+        return self.meter
+
+    def cancel(self, grace_seconds: float) -> None:
+        """End it that long after its turn has come, if it has not ended by itself."""
+        self.grace_seconds = grace_seconds
+        if self.started:
+            self._cancel_at = min(self._cancel_at, time.monotonic() + grace_seconds)
+
+    def next_look(self, now: float) -> float:
+        """Seconds until there is something to look after."""
+        interval = _UNMEASURED_SECONDS if self.meter is None else self.meter.interval
+        return max(0.0, min(interval, self._wall_at - now, self._cancel_at - now))
+
+    def overdue(self, now: float) -> PitcheyError | None:
+        """Why it has to end now, if it has to."""
+        if now >= self._cancel_at:
+            return Cancelled("the job was cancelled")
+        if now >= self._wall_at:
+            return LimitExceeded(
+                f"the job ran longer than its {self._wall_limit():g} s",
                 limit="wall",
                 remedy="raise the processor's wall_limit",
             )
-            self.deadlines["wall"] = (self.started + wall, error)
-        self._log: IO[bytes] | None = None
-        self._logged = 0
-        self._reaped_before = _children_cpu_us()
+        return None
 
-    def wall_us(self) -> int:
-        return int((time.monotonic() - self.started) * 1e6)
+    def _wall_limit(self) -> float:
+        limits = [order.limits.wall_seconds or 0.0 for order in self.orders]
+        return max(limits) if all(limits) else 0.0
 
-    def reaped_cpu_us(self) -> int:
-        """CPU time of everything that was waited for, less what was used before the start."""
-        return max(0, _children_cpu_us() - self.meter.cpu_before_us)
+    def usage(self) -> Usage:
+        """Of a run whose process is gone."""
+        sampled = self.meter.usage() if self.meter is not None else Usage()
+        before = self.meter.cpu_before_us if self.meter is not None else self._reaped_before
+        reaped = max(0, _children_cpu_us() - before)
+        return sampled.with_(
+            wall_us=int((time.monotonic() - self.started) * 1e6), cpu_us=max(sampled.cpu_us, reaped)
+        )
 
     def orphans_cpu_us(self) -> int:
         """CPU time of what was waited for while the child lived: none of it is in the child's own figure."""
@@ -69,7 +121,7 @@ class Run:
     def write_log(self, data: bytes) -> None:
         order = self.orders[0]
         room = order.limits.log_bytes - self._logged
-        if room <= 0:
+        if room <= 0 or not data:
             return
         with contextlib.suppress(OSError):  # A full disk must not take the job down with its log.
             if self._log is None:

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from pitchey_core.errors import PitcheyError, SlotCrashed, error_from_record
-from pitchey_core.order import JobOrder
+from pitchey_core.order import JobOrder, pack_orders
 from pitchey_core.pricing import Usage
 from pitchey_core.process import TAG_VARIABLE, clean_environment, kill_tree, process_start_ticks
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
@@ -37,6 +37,7 @@ class Outcome:
         manifest: Staged outputs, as JSON data of :class:`pitchey_core.storage.Manifest`; ``None`` if there are none.
         usage: ``usage.complete`` is false where the process died.
         died: The process of the job is gone, with everything that ran in it.
+        begun: False for a job that stood behind one that died: nothing was done for it, and it may be run again.
     """
 
     order: JobOrder
@@ -46,6 +47,7 @@ class Outcome:
     error: PitcheyError | None
     log_path: str | None
     died: bool = False
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +144,42 @@ class Slot:
         self._frames = FrameReader()
         self._sending = anyio.Lock()
 
-    async def run(self, orders: Sequence[JobOrder], report: SlotReport | None = None) -> list[Outcome]:
-        """Run one order, or several that their processor takes in one call; one outcome each, in order.
+    async def run(
+        self,
+        orders: Sequence[JobOrder],
+        report: SlotReport | None = None,
+        *,
+        together: bool = True,
+        ended: Callable[[list[Outcome]], None] | None = None,
+    ) -> list[Outcome]:
+        """Run one order or several; one outcome each, in order.
 
         Errors of jobs are part of their outcomes. If the caller is cancelled, the slot is killed.
+
+        Args:
+            together: Their processor takes all of them in one call; else they run one after another, without waiting
+                for this side in between.
+            ended: Takes outcomes as they come.
         """
         outcomes: dict[str, Outcome] = {}
         by_key = {order.key: order for order in orders}
         try:
-            await self._send({"kind": "run", "orders": [order.as_record() for order in orders]})
+            await self._send({"kind": "run", "orders": pack_orders(orders), "together": together})
             while len(outcomes) < len(by_key):
+                fresh: list[Outcome] = []
                 for frame in await self._receive():
-                    self._take(frame, by_key, outcomes, report)
+                    told = self._take(frame, by_key, outcomes, report)
+                    outcomes.update((each.order.key, each) for each in told)
+                    fresh += told
+                if fresh and ended is not None:
+                    ended(fresh)
         except (OSError, ProtocolError, anyio.ClosedResourceError) as error:
             await self.kill()
-            crashed = SlotCrashed(f"the warden of the job's process is gone ({error})")
-            for key, order in by_key.items():
-                outcomes.setdefault(
-                    key, Outcome(order, None, None, Usage(complete=False), crashed, None, died=True)
-                )
+            left = [order for order in orders if order.key not in outcomes]
+            lost = _lost(left, SlotCrashed(f"the warden of the job's process is gone ({error})"), together)
+            outcomes.update((each.order.key, each) for each in lost)
+            if ended is not None:
+                ended(lost)
         except BaseException:
             await self.kill()
             raise
@@ -172,8 +191,12 @@ class Slot:
         by_key: dict[str, JobOrder],
         outcomes: dict[str, Outcome],
         report: SlotReport | None,
-    ) -> None:
+    ) -> list[Outcome]:
+        """Take in a frame; returns the outcomes that it tells."""
         kind = frame["kind"]
+        if kind == "done":
+            order = by_key.get(frame["key"])
+            return [] if order is None else [_done(order, frame)]
         if kind == "ready" and frame["version"] != PROTOCOL_VERSION:
             raise ProtocolError(
                 f"the slot speaks version {frame['version']} of the protocol, this host {PROTOCOL_VERSION}"
@@ -182,21 +205,9 @@ class Slot:
             report(Report(frame["key"], frame["fraction"], frame["message"], frame["figures"]))
         elif kind == "stats" and report is not None:
             report(Report(None, cpu_us=frame["cpu_us"], memory_bytes=frame["memory_bytes"]))
-        elif kind == "done" and frame["key"] in by_key:
-            outcomes[frame["key"]] = Outcome(
-                by_key[frame["key"]],
-                frame["facts"],
-                frame["manifest"],
-                Usage.from_record(frame["usage"]),
-                error_from_record(frame["error"]) if frame["error"] else None,
-                frame["log_path"],
-            )
         elif kind == "died":
-            waiting = [order for key, order in by_key.items() if key not in outcomes]
-            shares = Usage.from_record(frame["usage"]).split(len(waiting)) if waiting else []
-            for order, usage in zip(waiting, shares, strict=True):
-                error = error_from_record(frame["error"])
-                outcomes[order.key] = Outcome(order, None, None, usage, error, frame["log_path"], died=True)
+            return _died(frame, [order for key, order in by_key.items() if key not in outcomes])
+        return []
 
     async def cancel(self, key: str, *, grace_seconds: float = KILL_GRACE_SECONDS) -> None:
         """Ask a running job to stop; past the grace time its tree is killed. Its outcome says ``Cancelled``."""
@@ -255,6 +266,47 @@ class Slot:
                 raise ConnectionResetError("its channel closed")
             if frames := self._frames.feed(data):
                 return frames
+
+
+def _done(order: JobOrder, frame: dict[str, Any]) -> Outcome:
+    return Outcome(
+        order,
+        frame["facts"],
+        frame["manifest"],
+        Usage(**frame["usage"]),
+        error_from_record(frame["error"]) if frame["error"] else None,
+        frame["log_path"],
+    )
+
+
+def _died(frame: dict[str, Any], waiting: Sequence[JobOrder]) -> list[Outcome]:
+    unrun = set(frame["unrun"])
+    running = [order for order in waiting if order.key not in unrun]
+    shares = Usage.from_record(frame["usage"]).split(len(running)) if running else []
+    error = error_from_record(frame["error"])
+    return [
+        *(
+            Outcome(order, None, None, usage, error, frame["log_path"], died=True)
+            for order, usage in zip(running, shares, strict=True)
+        ),
+        *(_unrun(order, error) for order in waiting if order.key in unrun),
+    ]
+
+
+def _lost(waiting: Sequence[JobOrder], error: PitcheyError, together: bool) -> list[Outcome]:
+    """Outcomes of a slot that is gone: nobody can say more than whose turn it was."""
+    running = len(waiting) if together else 1
+    return [
+        *(
+            Outcome(order, None, None, Usage(complete=False), error, None, died=True)
+            for order in waiting[:running]
+        ),
+        *(_unrun(order, error) for order in waiting[running:]),
+    ]
+
+
+def _unrun(order: JobOrder, error: PitcheyError) -> Outcome:
+    return Outcome(order, None, None, Usage(), error, None, died=True, begun=False)
 
 
 def new_tag(owner: str) -> str:

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import gc
+import math
 import os
 import resource
 import selectors
@@ -21,14 +22,14 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from typing import Any, Final, NoReturn
 
-from pitchey_core.errors import Cancelled, LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
-from pitchey_core.order import JobOrder
-from pitchey_core.pricing import Usage
+from pitchey_core.errors import LeaseLost, LimitExceeded, PitcheyError, SlotCrashed
+from pitchey_core.order import unpack_orders
 from pitchey_core.process.tree import TAG_VARIABLE, kill_tree, read_process, tree
 from pitchey_core.slots import worker
-from pitchey_core.slots.meter import TreeMeter
+from pitchey_core.slots.occupancy import Occupancy
 from pitchey_core.slots.protocol import PROTOCOL_VERSION, FrameReader, ProtocolError, encode
 from pitchey_core.slots.running import Child, Run
 
@@ -39,7 +40,11 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _STATS_SECONDS: Final = 1.0
 _MAX_BACKLOG: Final = 4 * 1024**2
 """Bytes for a host that does not read; past that, progress is dropped and results wait."""
+_FLUSH_SECONDS: Final = 0.002
+_FLUSH_BYTES: Final = 32 * 1024
 _RECYCLE_JOBS: Final = 1000
+_RECYCLE_SECONDS: Final = 60.0
+"""A process lives at least that long: it takes a new one a tenth of a second to import what its jobs need."""
 _RECYCLE_BYTES: Final = 1024**3
 
 
@@ -51,10 +56,14 @@ class Warden:
         self.tag = tag
         self.frames = FrameReader()
         self.outbox = bytearray()
+        self.flush_at = math.inf
         self.selector = selectors.DefaultSelector()
         self.lease_until: float | None = None
         self.child: Child | None = None
         self.running: Run | None = None
+        self.next_runs: deque[Run] = deque()
+        self.logging: deque[Run] = deque()
+        self.occupancy: Occupancy | None = None
         self.wakeup, wakeup_end = socket.socketpair()
         for end in (self.wakeup, wakeup_end, host):
             end.setblocking(False)
@@ -82,10 +91,9 @@ class Warden:
             self.watch()
 
     def timeout(self) -> float | None:
-        waits = []
+        waits = [max(0.0, self.flush_at - time.monotonic())] if self.flush_at < math.inf else []
         if self.running is not None:
-            waits.append(self.running.meter.interval)
-            waits += [max(0.0, at - time.monotonic()) for at, _ in self.running.deadlines.values()]
+            waits.append(self.running.next_look(time.monotonic()))
         if self.lease_until is not None:
             waits.append(max(0.0, self.lease_until - time.clock_gettime(time.CLOCK_BOOTTIME)))
         return min(waits, default=None)
@@ -97,17 +105,21 @@ class Warden:
             # An idle slot holds no claim, and may stay warm.
             if self.running is not None:
                 self.kill(LeaseLost("the lease on the job ran out: its supervisor was stopped or too slow"))
+        now = time.monotonic()
+        if now >= self.flush_at:
+            self.flush()
         run = self.running
         if run is None:
             return
-        now = time.monotonic()
-        for at, error in run.deadlines.values():
-            if now >= at:
-                self.kill(error)
-                return
-        if run.meter.sample(now):
+        if (error := run.overdue(now)) is not None:
+            self.kill(error)
+            return
+        meter = run.measure(now)
+        if meter is None:
+            return
+        if meter.sample(now):
             limit = min((o.limits.memory_bytes for o in run.orders if o.limits.memory_bytes), default=None)
-            if limit is not None and run.meter.exceeds(limit):
+            if limit is not None and meter.exceeds(limit):
                 self.kill(
                     LimitExceeded(
                         f"the job used more than its {limit // 1024**2} MiB of memory",
@@ -118,7 +130,7 @@ class Warden:
                 return
         if now - run.stats_at >= _STATS_SECONDS:
             run.stats_at = now
-            usage = run.meter.usage()
+            usage = meter.usage()
             self.send(
                 {"kind": "stats", "cpu_us": usage.cpu_us, "memory_bytes": usage.peak_memory_bytes},
                 droppable=True,
@@ -127,12 +139,22 @@ class Warden:
     # -- the host -----------------------------------------------------------------------------------------------
 
     def send(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
-        if droppable and len(self.outbox) > _MAX_BACKLOG:
-            return
-        self.outbox += encode(frame)
+        self.put(frame, droppable=droppable)
         self.flush()
 
+    def put(self, frame: dict[str, Any], *, droppable: bool = False) -> None:
+        if not droppable or len(self.outbox) <= _MAX_BACKLOG:
+            self.outbox += encode(frame)
+
+    def flush_soon(self) -> None:
+        """Tell the host; while there is more to come, not of each short job by itself: it would wake up for each."""
+        if self.running is None or len(self.outbox) > _FLUSH_BYTES:
+            self.flush()
+        elif self.outbox and self.flush_at == math.inf:
+            self.flush_at = time.monotonic() + _FLUSH_SECONDS
+
     def flush(self) -> None:
+        self.flush_at = math.inf
         while self.outbox:
             try:
                 sent = self.host.send(self.outbox)
@@ -160,11 +182,12 @@ class Warden:
     def obey(self, frame: dict[str, Any]) -> None:
         match frame["kind"]:
             case "run":
-                self.start([JobOrder.from_record(order) for order in frame["orders"]], frame)
-            case "cancel" if self.running is not None and frame["key"] in self.running.waiting:
-                cancelled = Cancelled("the job was cancelled")
-                self.running.deadlines["cancel"] = (time.monotonic() + frame["grace_seconds"], cancelled)
-                self.pass_on(frame)
+                self.start(frame)
+            case "cancel":
+                for run in (self.running, *self.next_runs):
+                    if run is not None and frame["key"] in run.waiting:
+                        run.cancel(frame["grace_seconds"])
+                        self.pass_on(frame)
             case "lease":
                 self.lease_until = frame["until"]
             case _:
@@ -177,6 +200,12 @@ class Warden:
                 self.child.channel.send(encode(frame))
                 os.kill(self.child.pid, signal.SIGUSR1)
 
+    def let_go_on(self) -> None:
+        """Tell the child that waits for it that nothing is left of its last job."""
+        if self.child is not None:
+            with contextlib.suppress(OSError):
+                self.child.channel.send(encode({"kind": "go"}))
+
     # -- the child ----------------------------------------------------------------------------------------------
 
     def fork(self) -> None:
@@ -186,18 +215,19 @@ class Warden:
             raise RuntimeError(f"the warden has {threads} threads; it must have one to fork safely")
         channel, far_channel = socket.socketpair()
         log, far_log = os.pipe()
+        end_of_log = b"\0" + os.urandom(12).hex().encode() + b"\n"
         pid = os.fork()
         if pid == 0:
-            self.become_worker(far_channel, far_log)
+            self.become_worker(far_channel, far_log, end_of_log)
         far_channel.close()
         os.close(far_log)
         channel.setblocking(False)
         os.set_blocking(log, False)
-        self.child = Child(pid, channel, log)
+        self.child = Child(pid, channel, log, end_of_log)
         self.selector.register(channel, selectors.EVENT_READ, self.read_child)
         self.selector.register(self.child.log, selectors.EVENT_READ, self.pump_log)
 
-    def become_worker(self, channel: socket.socket, log: int) -> NoReturn:
+    def become_worker(self, channel: socket.socket, log: int, end_of_log: bytes) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -213,13 +243,16 @@ class Warden:
             os.dup2(source, target)
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        worker.serve(channel)
+        worker.serve(channel, end_of_log)
 
-    def start(self, orders: list[JobOrder], frame: dict[str, Any]) -> None:
+    def start(self, frame: dict[str, Any]) -> None:
         if self.child is None:
             self.fork()
         assert self.child is not None
-        self.running = Run(orders, TreeMeter(os.getpid()))
+        orders = unpack_orders(frame["orders"])
+        runs = [Run(orders)] if frame["together"] else [Run([order]) for order in orders]
+        self.next_runs, self.logging = deque(runs), deque(runs)
+        self.begin_next()
         try:
             # The child is idle and reads; a blocking send of a large payload cannot stall.
             self.child.channel.setblocking(True)
@@ -227,6 +260,15 @@ class Warden:
             self.child.channel.setblocking(False)
         except OSError:
             self.child_died()
+
+    def begin_next(self) -> None:
+        self.running = self.next_runs.popleft() if self.next_runs else None
+        if self.running is None:
+            return
+        self.running.begin()
+        if self.occupancy is None:
+            self.occupancy = Occupancy(self.running.orders[0].base_dir, self.tag)
+        self.occupancy.note(order.key for order in self.running.orders)
 
     def read_child(self) -> None:
         child = self.child
@@ -240,6 +282,7 @@ class Warden:
             data, frames = b"", []
         for frame in frames:
             self.relay(frame)
+        self.flush_soon()
         if not data:
             self.child_died()
 
@@ -248,21 +291,30 @@ class Warden:
         if run is None or frame.get("key") not in run.waiting:
             return
         if frame["kind"] != "done":
-            self.send(frame, droppable=True)
+            self.put(frame, droppable=True)
             return
         run.waiting.discard(frame["key"])
+        alone = frame.pop("alone")
         if run.waiting:
-            self.send({**frame, "log_path": run.log_path()})
+            self.put({**frame, "log_path": run.log_path()})
             return
         self.pump_log()
-        if run.meter.peak_bytes > frame["usage"]["peak_memory_bytes"]:
+        if run.meter is not None and run.meter.peak_bytes > frame["usage"]["peak_memory_bytes"]:
             frame["usage"].update(peak_memory_bytes=run.meter.peak_bytes, memory_method="sampled-pss")
         self.running = None
-        self.clear_leftovers()
+        if not alone:
+            self.clear_leftovers()
         frame["usage"]["cpu_us"] += run.orphans_cpu_us()
-        self.send({**frame, "log_path": run.log_path()})
+        frame["log_path"] = run.log_path()
+        self.put(frame)
         run.close()
-        self.recycle_if_due()
+        if self.child is not None:
+            self.child.jobs += 1
+        self.begin_next()
+        if not alone:
+            self.let_go_on()
+        if self.running is None:
+            self.recycle_if_due()
 
     def clear_leftovers(self) -> None:
         """Nothing survives a finished job: what its process started and left behind dies before the result is told."""
@@ -277,9 +329,9 @@ class Warden:
         child = self.child
         if child is None:
             return
-        child.jobs += 1
+        old = child.jobs >= _RECYCLE_JOBS and time.monotonic() - child.forked_at >= _RECYCLE_SECONDS
         entry = read_process(child.pid)
-        if child.jobs >= _RECYCLE_JOBS or (entry is not None and entry.rss_bytes > _RECYCLE_BYTES):
+        if old or (entry is not None and entry.rss_bytes > _RECYCLE_BYTES):
             self.drop_child()
             self.fork()
 
@@ -297,8 +349,16 @@ class Warden:
                 with contextlib.suppress(KeyError, ValueError):
                     self.selector.unregister(child.log)
                 return
-            if self.running is not None:
-                self.running.write_log(data)
+            first, *later = child.split_log(data)
+            self.write_log(first)
+            for each in later:
+                if self.logging:
+                    self.logging.popleft()
+                self.write_log(each)
+
+    def write_log(self, data: bytes) -> None:
+        if self.logging:
+            self.logging[0].write_log(data)
 
     def reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -332,18 +392,19 @@ class Warden:
 
     def kill(self, error: PitcheyError) -> None:
         """Kill the tree, verify that nothing is left of it, tell the host why, and be ready again."""
-        run = self.running
-        usage = run.meter.usage() if run else Usage()
+        run, unrun = self.running, [order.key for each in self.next_runs for order in each.orders]
         self.drop_child()
         self.running = None
+        self.next_runs.clear()
+        self.logging.clear()
         if run is not None:
-            usage = usage.with_(wall_us=run.wall_us(), cpu_us=max(usage.cpu_us, run.reaped_cpu_us()))
             self.send(
                 {
                     "kind": "died",
                     "error": error.as_record(),
-                    "usage": usage.as_record(),
+                    "usage": run.usage().as_record(),
                     "log_path": run.log_path(),
+                    "unrun": unrun,
                 }
             )
             run.close()

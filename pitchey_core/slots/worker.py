@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from pitchey_core.context import JobContext
 from pitchey_core.errors import PitcheyError
-from pitchey_core.order import JobOrder
+from pitchey_core.order import JobOrder, unpack_orders
 from pitchey_core.processor import AnyProcessor
 from pitchey_core.registry import Registry, load_processor
 from pitchey_core.slots.attempt import Attempted, attempt, attempt_batch
@@ -35,8 +35,11 @@ class _Server:
     just as its job ends cannot hit the next job, and one that comes before this process is ready is not lost.
     """
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, end_of_log: bytes) -> None:
         self.channel = channel
+        self.end_of_log = end_of_log
+        self.name = str(os.getpid()).encode()
+        self.siblings = _children_of(os.getppid())
         self.frames = FrameReader()
         self.pending: deque[dict[str, Any]] = deque()
         self.cancelled: set[str] = set()
@@ -51,7 +54,12 @@ class _Server:
             if frame["kind"] == "run":
                 self.cancelled.clear()
                 self.read_cancellations()
-                self.run([JobOrder.from_record(order) for order in frame["orders"]])
+                orders = unpack_orders(frame["orders"])
+                if frame["together"]:
+                    self.run(orders)
+                else:
+                    for order in orders:
+                        self.run([order])
 
     def next_frame(self) -> dict[str, Any] | None:
         self._reading = True
@@ -101,8 +109,30 @@ class _Server:
                 done = [attempt(orders[0], processor, jobs[0])]
         sys.stdout.flush()
         sys.stderr.flush()
+        # What follows this in the log is the next job's.
+        os.write(2, self.end_of_log)
+        alone = self.alone()
         for each in done:
-            self.send(each.as_frame())
+            self.send({**each.as_frame(), "alone": alone})
+        if not alone:
+            self.wait_until_alone()
+
+    def alone(self) -> bool:
+        """Whether nothing is left of what the job may have started: neither our children nor orphans of theirs."""
+        if self.siblings is None:
+            return False
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return os.pread(self.siblings, 64, 0).split() == [self.name]
+        return False
+
+    def wait_until_alone(self) -> None:
+        while (frame := self.next_frame()) is not None:
+            if frame["kind"] == "go":
+                return
+            if frame["kind"] == "cancel":
+                self.cancelled.add(frame["key"])
 
     def processor(self, order: JobOrder) -> AnyProcessor:
         if order.spec.target not in self.processors:
@@ -128,8 +158,20 @@ class _Server:
         )
 
 
-def serve(channel: socket.socket) -> NoReturn:
-    """Serve run frames until the warden closes the channel; never returns to the caller's stack."""
+def _children_of(pid: int) -> int | None:
+    """Where the kernel lists them; ``None`` where it does not (CONFIG_PROC_CHILDREN)."""
+    try:
+        return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def serve(channel: socket.socket, end_of_log: bytes) -> NoReturn:
+    """Serve run frames until the warden closes the channel; never returns to the caller's stack.
+
+    Args:
+        end_of_log: What to print after each job, so that the warden knows whose the next line is.
+    """
     status = 0
     try:
         faulthandler.enable(all_threads=True)
@@ -139,7 +181,7 @@ def serve(channel: socket.socket) -> NoReturn:
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
             force=True,
         )
-        server = _Server(channel)
+        server = _Server(channel, end_of_log)
         signal.signal(signal.SIGUSR1, server.read_cancellations)
         server.loop()
     except BaseException:  # noqa: BLE001 - the last stop before _exit; the warden reports the status

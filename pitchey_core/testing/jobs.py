@@ -96,7 +96,6 @@ def make_job(
         payload={},
         limits=limits,
         base_dir=base,
-        scratch_dir=base / "scratch" / number,
         output=to_url(output if output is not None else base / "output", base),
         overwrite=overwrite,
         tools=dict(tools or {}),

@@ -31,7 +31,6 @@ def job(tmp_path: Path) -> Callable[..., JobContext]:
             "payload": {},
             "limits": Limits(memory_bytes=2**30, vcpus=64),
             "base_dir": tmp_path,
-            "scratch_dir": tmp_path / "scratch" / "job-1",
         }
         order = JobOrder(**{**given, **changes})
         return JobContext(order, registry=Registry, cancelled=cancelled, report=report)
@@ -53,8 +52,8 @@ def test_checkpoints_outlive_the_attempt_but_not_the_version(
     assert job().checkpoint("pages") is None
     job().checkpoint("pages", [1, {"done": True}])
     assert job(claim_seq=2, attempt=2).checkpoint("pages") == [1, {"done": True}]
-    assert job(scratch_dir=tmp_path / "scratch" / "job-2").checkpoint("pages") is None
-    assert [each.name for each in (tmp_path / "scratch" / "job-1").iterdir()] == ["pages.checkpoint.json"]
+    assert job(plugin_version="2").checkpoint("pages") is None
+    assert [each.name for each in (tmp_path / "scratch" / "job-0").iterdir()] == ["pages.checkpoint.json"]
     with pytest.raises(ValueError):
         job().checkpoint("../pages", 1)
 

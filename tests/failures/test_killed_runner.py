@@ -15,8 +15,10 @@ from workplace import Workplace, descendants_of, parent_of, pids_are_gone, wait_
 
 from pitchey_core.errors import StoreError
 from pitchey_core.storage import to_url
-from pitchey_runner.store.interface import AttemptOutcome, JobState, JobStore
+from pitchey_runner.store.interface import AttemptOutcome, JobState, JobStore, NewJob
 from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.supervisor.identity import this_worker
+from pitchey_runner.supervisor.rescue import rescue
 
 
 def test_everything_of_a_killed_runner_dies_within_two_seconds_without_a_restart(
@@ -70,6 +72,30 @@ def test_a_killed_runners_jobs_complete_after_a_restart(workplace: Workplace) ->
     assert attempts[0].cost_nanos > 0
     assert (out / "slept.txt").read_text() == "3.0\n"
     assert sorted(each.name for each in out.iterdir()) == ["manifest.json", "slept.txt"]
+
+
+def started_of(jobs: list[NewJob], workplace: Workplace) -> set[str]:
+    return {trace["job_id"] for trace in workplace.traces()} & {job.id for job in jobs}
+
+
+def test_what_only_waited_behind_a_killed_job_has_lost_nothing(workplace: Workplace) -> None:
+    quick = [workplace.job("test-sleep", seconds=0.0) for _ in range(300)]
+    slow = [workplace.job("test-sleep", seconds=600.0) for _ in range(20)]
+    with workplace.store() as store:
+        # Learning that these are quick, the runner hands them to its slots by the dozen, slow ones among them.
+        store.enqueue([*quick[:100], *slow, *quick[100:]])
+        runner = workplace.started()
+        wait_until(lambda: started_of(slow, workplace), what="the start of a slow one")
+        time.sleep(1.0)
+        running = started_of(slow, workplace)
+        runner.kill()
+        rescue(store, this_worker(["test-sleep"], lease_seconds=30.0), workplace.host)
+        records = store.list(limit=1000)
+    assert {record.id for record in records if record.lost_count} == running
+    waiting = [record for record in records if record.status is JobState.PENDING]
+    assert len(waiting) > 10
+    assert {record.retry_count for record in waiting} == {0}
+    assert not any((workplace.data_dir / "slots").iterdir())
 
 
 def test_a_job_that_kills_three_runners_is_not_given_a_fourth(workplace: Workplace) -> None:
@@ -154,7 +180,16 @@ def test_a_stopped_runner_loses_its_job_and_publishes_nothing_of_it(workplace: W
 
 _POINTS = [
     f"{when}:{what}"
-    for what in ("claim", "commit_manifests", "link", "replace", "settle")
+    for what in (
+        "register_worker",
+        "rescue",
+        "promote_due",
+        "claim",
+        "commit_manifests",
+        "link",
+        "replace",
+        "settle",
+    )
     for when in ("before", "after")
 ]
 

@@ -38,6 +38,23 @@ def test_a_warm_slot_serves_job_after_job(workplace: Workplace) -> None:
     assert len({trace["pid"] for trace in workplace.traces()}) == 1
 
 
+def test_a_crash_among_short_jobs_that_were_claimed_together_hurts_nobody(workplace: Workplace) -> None:
+    trace = str(workplace.trace)
+    jobs = [workplace.job("test-mischief", what="chdir", trace=trace) for _ in range(300)]
+    bad = replace(workplace.job("test-mischief", what="close-fds", trace=trace), max_attempts=1)
+    jobs.insert(200, bad)
+    records, _ = workplace.drain(*jobs, max_slots=1)
+    assert len(records) == 301
+    assert {record.id: record.status for record in records if record.status is not JobState.COMPLETED} == {
+        bad.id: JobState.FAILED
+    }
+    # Nobody ran twice, although the process died under a lane of them.
+    assert sorted(each["job_id"] for each in workplace.traces()) == sorted(job.id for job in jobs)
+    with workplace.store() as store:
+        attempts = [store.attempts(job.id) for job in jobs]
+    assert [len(each) for each in attempts] == [1] * 301
+
+
 def test_a_retryable_error_is_retried_until_attempts_are_used_up(workplace: Workplace) -> None:
     (record,), events = workplace.drain(workplace.job("test-fail"))
     assert record.status is JobState.FAILED

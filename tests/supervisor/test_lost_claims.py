@@ -17,7 +17,7 @@ from pitchey_core.storage import Stage, to_url
 from pitchey_runner.store.interface import ClaimedJob, JobState, JobStore, Rescue
 from pitchey_runner.supervisor import Supervisor, settling
 from pitchey_runner.supervisor.held import Held
-from pitchey_runner.supervisor.orders import order_for
+from pitchey_runner.supervisor.orders import Orders
 from pitchey_runner.supervisor.settling import Settler
 from pitchey_runner.testing.store_samples import worker
 
@@ -49,18 +49,18 @@ def test_the_later_claims_outputs_are_what_is_published(workplace: Workplace, ov
         store.enqueue([job])
         settler = Settler(store, host)
         old = claimed_by("stopped", store)
-        stale = staged(old, order_for(host, old), "of the stopped worker")
+        stale = staged(old, Orders(host).prepare(old), "of the stopped worker")
         store.rescue(worker("rescuer"), ["stopped"])
         new = claimed_by("rescuer", store)
-        fresh = staged(new, order_for(host, new), "of the later claim")
+        fresh = staged(new, Orders(host).prepare(new), "of the later claim")
 
         # The stopped worker goes on: a job of its lane that it had not begun, then the one that it had.
-        order_for(host, old)
-        assert settler.settle(old, stale) is None
+        Orders(host).prepare(old)
+        assert settler.settle([(old, stale)]) == [None]
         settler.drop(old, stale)
         assert [each.name for each in (workplace.data_dir / "work").iterdir()] == [fresh.order.key]
 
-        settled = settler.settle(new, fresh)
+        (settled,) = settler.settle([(new, fresh)])
         assert settled is not None
         assert settled.state is JobState.COMPLETED
     assert (out / "echo.txt").read_text() == "of the later claim"
@@ -86,7 +86,7 @@ def test_what_a_taken_over_job_has_staged_is_left_to_its_new_holder(
         slow = claimed_by("slow", store)
         with monkeypatch.context() as patch:
             patch.setattr(settling, "publish", taken_over)
-            assert settler.settle(slow, staged(slow, order_for(host, slow), "whole")) is None
+            assert settler.settle([(slow, staged(slow, Orders(host).prepare(slow), "whole"))]) == [None]
         assert taken[0].rolled_forward is not None
         settled = settler.roll_forward(taken[0].rolled_forward)
     assert settled is not None
@@ -101,7 +101,7 @@ def test_what_killed_runners_have_left_to_work_on_goes_before_the_next_try(workp
         store.enqueue([workplace.job("test-echo")])
         for name in ("one", "two", "three"):
             job = claimed_by(name, store)
-            key = order_for(workplace.host, job).key
+            key = Orders(workplace.host).prepare(job).key
             assert not work.exists() or list(work.iterdir()) == []
             (work / key / "inputs").mkdir(parents=True)
             if name != "three":

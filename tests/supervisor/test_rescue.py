@@ -68,16 +68,16 @@ def test_only_what_ran_here_is_known_to_be_dead(sleeper: subprocess.Popen[bytes]
 
 
 def test_workers_that_are_silent_for_long_and_hold_nothing_are_forgotten(
-    store: SqliteStore, clock: ManualClock
+    workplace: Workplace, store: SqliteStore, clock: ManualClock
 ) -> None:
     me = worker("me", lease_seconds=30)
     for info in (me, worker("of-another-boot"), worker("slow", lease_seconds=300)):
         store.register_worker(info)
     clock.advance(299)
-    rescue(store, me)
+    rescue(store, me, workplace.host)
     assert {each.info.id for each in store.workers()} == {"me", "of-another-boot", "slow"}
     clock.advance(2)
-    rescue(store, me)
+    rescue(store, me, workplace.host)
     assert {each.info.id for each in store.workers()} == {"me", "slow"}
 
 

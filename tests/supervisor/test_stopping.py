@@ -9,12 +9,11 @@ import anyio.to_thread
 import pytest
 from workplace import Workplace, wait_until
 
-from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
 from pitchey_core.slots import LocalExecutor, Slot
 from pitchey_runner.store.interface import ClaimedJob, JobRecord, JobState, JobStore
-from pitchey_runner.supervisor import Supervisor, supervisor
-from pitchey_runner.supervisor.orders import order_for
+from pitchey_runner.supervisor import Supervisor
+from pitchey_runner.supervisor.orders import Orders
 
 
 class Intruder(LocalExecutor):
@@ -48,14 +47,14 @@ def test_a_job_that_is_cancelled_on_its_way_into_a_slot_does_not_run(
             assert elsewhere.cancel([job.id]) == [JobState.PROCESSING]
         wait_until(lambda: worker._held[job.id].cancelled, what="the news of the cancellation")
 
-    def slow_order(host: Host, claimed: ClaimedJob) -> JobOrder:
+    def slow_order(orders: Orders, claimed: ClaimedJob) -> JobOrder:
         cancel()
-        return order_for(host, claimed)
+        return orders.order(claimed)
 
     with workplace.store() as store:
         store.enqueue([job])
         if moment == "order":
-            monkeypatch.setattr(supervisor, "order_for", slow_order)
+            monkeypatch.setattr(Orders, "prepare", slow_order)
             worker = Supervisor(store, workplace.host)
         else:
             worker = Supervisor(store, workplace.host, executor=Intruder(cancel))
@@ -72,14 +71,14 @@ def test_the_second_signal_also_stops_what_is_on_its_way_into_a_slot(
         anyio.from_thread.run_sync(worker.stop)
         anyio.from_thread.run_sync(worker.stop)
 
-    def slow_order(host: Host, claimed: ClaimedJob) -> JobOrder:
+    def slow_order(orders: Orders, claimed: ClaimedJob) -> JobOrder:
         stop_twice()
-        return order_for(host, claimed)
+        return orders.order(claimed)
 
     with workplace.store() as store:
         store.enqueue([workplace.job("test-noop")])
         if moment == "order":
-            monkeypatch.setattr(supervisor, "order_for", slow_order)
+            monkeypatch.setattr(Orders, "prepare", slow_order)
             worker = Supervisor(store, workplace.host)
         else:
             worker = Supervisor(store, workplace.host, executor=Intruder(stop_twice))

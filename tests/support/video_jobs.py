@@ -76,7 +76,6 @@ class JobBench:
             payload=dict(payload),
             limits=self.limits,
             base_dir=self.root / "base",
-            scratch_dir=self.root / "scratch" / job_id,
             output=to_url(output, Path.cwd()),
             overwrite=overwrite,
             tools=self.tools,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import anyio
@@ -43,23 +43,28 @@ class Ends:
         self._tell = tell
         self._patience = patience
 
-    async def settle(self, held: Held, outcome: Outcome) -> None:
-        """The end of an attempt."""
-        if held.lost or isinstance(outcome.error, LeaseLost):
+    async def settle(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
+        """The ends of attempts."""
+        ours: list[tuple[Held, Outcome]] = []
+        for held, outcome in ended:
+            if not held.lost and not isinstance(outcome.error, LeaseLost):
+                ours.append((held, outcome))
+                continue
             self._forget(held)
             _log.warning("job %s is no longer ours; its outputs were dropped", held.job.claim.job_id)
             await self.drop(held, outcome)
-            return
-        await self._conclude(held, partial(self._settler.settle, held.job, outcome))
+        if ours:
+            pairs = [(held.job, outcome) for held, outcome in ours]
+            await self._conclude([held for held, _ in ours], partial(self._settler.settle, pairs))
 
     async def fail(self, held: Held, error: PitcheyError) -> None:
         """The end of an attempt that did not even start."""
-        await self._conclude(held, partial(self._settler.fail, held.job, error))
+        await self._conclude([held], lambda: [self._settler.fail(held.job, error)])
 
     async def roll_forward(self, job: ClaimedJob) -> None:
         """Publish and settle what was taken over from a dead worker."""
         self._held[job.claim.job_id] = held = Held(job)
-        await self._conclude(held, partial(self._settler.roll_forward, job))
+        await self._conclude([held], lambda: [self._settler.roll_forward(job)])
 
     async def drop(self, held: Held, outcome: Outcome) -> None:
         """Remove what an attempt has left in its folders."""
@@ -76,24 +81,29 @@ class Ends:
             except (StoreError, OutOfSpace) as error:
                 _log.error("%d jobs could not be given back and will be rescued: %s", len(claims), error)
 
-    async def _conclude(self, held: Held, settle: Callable[[], JobSettled | None]) -> None:
+    async def _conclude(
+        self, ended: Sequence[Held], settle: Callable[[], Sequence[JobSettled | None]]
+    ) -> None:
         """Settle; a settlement may be repeated, and until the lease runs out it is worth trying."""
+        names = ", ".join(held.job.claim.job_id for held in ended[:3]) + (" …" if len(ended) > 3 else "")
         try:
             with anyio.CancelScope(shield=True):
-                settled = await patiently(self._patience, settle)
+                told = await patiently(self._patience, settle)
         except (StoreError, OutOfSpace) as error:
-            _log.error("job %s could not be settled and will be rescued: %s", held.job.claim.job_id, error)
+            _log.error("jobs %s could not be settled and will be rescued: %s", names, error)
             return
         except Exception:  # noqa: BLE001 - whatever a defect may raise
-            # A defect, but one job's: the others of this worker go on, and this one is rescued like a lost one.
-            _log.exception("job %s could not be settled and will be rescued", held.job.claim.job_id)
+            # A defect, but these jobs': the others of this worker go on, and these are rescued like lost ones.
+            _log.exception("jobs %s could not be settled and will be rescued", names)
             return
         finally:
-            self._forget(held)
-        if settled is not None:
-            self._tell(settled)
-        else:
-            _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
+            for held in ended:
+                self._forget(held)
+        for held, settled in zip(ended, told, strict=True):
+            if settled is not None:
+                self._tell(settled)
+            else:
+                _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
 
     def _forget(self, held: Held) -> None:
         """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""

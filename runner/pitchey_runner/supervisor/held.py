@@ -19,6 +19,7 @@ class Held:
 
     Attributes:
         usage: Of the running call so far.
+        together: Its processor takes it in one call with others, so that it cannot be stopped alone.
         spent: What earlier calls of this attempt have used: a batch that died, whose members run again.
     """
 
@@ -29,6 +30,7 @@ class Held:
     progress: float | None = None
     message: str | None = None
     usage: Usage | None = None
+    together: bool = False
     spent: Usage = field(default_factory=Usage)
     cancelled: bool = False
     lost: bool = False

@@ -85,15 +85,19 @@ class Leases:
         if held.cancelled:
             return
         held.cancelled = True
-        if held.slot is not None and self._alone(held):
+        if held.slot is not None and (not held.together or self._alone(held)):
             await held.slot.cancel(held.key, grace_seconds=self._timing.kill_grace)
 
     async def _lose(self, held: Held) -> None:
         held.lost = True
-        if held.slot is not None and self._alone(held):
+        if held.slot is None:
+            return
+        if self._alone(held):
             await held.slot.kill()
+        elif not held.together:
+            await held.slot.cancel(held.key, grace_seconds=0.0)
 
     def _alone(self, held: Held) -> bool:
-        """Whether no other live item shares its call: a batch is stopped only when nobody in it is left to serve."""
+        """Whether no other live job is in its slot: a batch is stopped only when nobody in it is left to serve."""
         sharing = [each for each in self._held.values() if each.slot is held.slot and each is not held]
         return all(each.lost or each.cancelled for each in sharing)

@@ -13,6 +13,9 @@ from pitchey_runner.supervisor.pool import Pool
 __all__ = ["Pace"]
 
 _AHEAD_SECONDS: Final = 1.0
+_SHORT_SECONDS: Final = 0.02
+"""Below it, going to the slot and back for each job would be a good part of the work."""
+_MOST_AHEAD: Final = 500
 _OLD_WEIGHT: Final = 0.7
 
 
@@ -30,13 +33,16 @@ class Pace:
         Jobs that run one after another are not claimed for longer ahead than a second's work: what a worker holds
         and has not begun would be lost with it.
         """
-        share = min(
-            self._host.queue(job_type).batch_size, math.ceil(waiting / self._pool.obtainable(job_type))
-        )
+        most = _MOST_AHEAD if self.short(job_type) else self._host.queue(job_type).batch_size
+        share = min(most, math.ceil(waiting / self._pool.obtainable(job_type)))
         if self.takes_batches(job_type):
             return share
         seconds = self._seconds.get(job_type, math.inf)
         return max(1, min(share, int(_AHEAD_SECONDS / max(seconds, 1e-4))))
+
+    def short(self, job_type: str) -> bool:
+        """Whether a slot is better given many of these jobs at once, to run one after another."""
+        return not self.takes_batches(job_type) and self._seconds.get(job_type, math.inf) < _SHORT_SECONDS
 
     def linger(self, job_type: str, waiting: int) -> float:
         """Seconds that an idle slot waits for a fuller batch; never longer than the queue's ``batch_wait``."""

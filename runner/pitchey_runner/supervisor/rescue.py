@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
 from pitchey_core.errors import UnknownName
 from pitchey_core.host import Host
 from pitchey_core.process import kill_tree, processes_with_tag
-from pitchey_runner.store.interface import JobStore, MemoryOf, Rescue, WorkerInfo, built_in_memory
+from pitchey_core.slots import forget_occupancy, occupants
+from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
 from pitchey_runner.supervisor.identity import is_dead_here
 
 __all__ = ["memory_on", "rescue"]
@@ -18,11 +20,12 @@ _SILENT_LEASES: Final = 10
 """After so many leases without a sign of life a worker that holds nothing is forgotten."""
 
 
-def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memory) -> list[Rescue]:
+def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
     """Take over the jobs of dead workers, and of those anywhere whose lease has run out.
 
     Jobs are requeued only after what is left of the worker's processes is verified gone, so one job never runs
-    twice at a time on a host.
+    twice at a time on a host. Those that a worker of this host held but did not run when it died are given back as
+    if they had never been claimed.
 
     Returns:
         What became of each; those whose outputs were committed have to be published, and are claimed by ``me``.
@@ -38,10 +41,13 @@ def rescue(store: JobStore, me: WorkerInfo, memory_of: MemoryOf = built_in_memor
         elif (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
             # Of another boot, container or host. Should it live after all, its next claim registers it again.
             forgotten.append(worker.info.id)
-    rescued = store.rescue(me, dead, memory_of=memory_of)
+    for worker_id in dead:
+        _give_back_waiting(store, host, worker_id)
+    rescued = store.rescue(me, dead, memory_of=partial(memory_on, host))
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:
+        forget_occupancy(host.settings.data_dir, worker_id)
         store.remove_worker(worker_id)
     return rescued
 
@@ -52,6 +58,19 @@ def memory_on(host: Host, instance_type: str) -> int | None:
         return host.instance(instance_type).memory_bytes
     except UnknownName:
         return None
+
+
+def _give_back_waiting(store: JobStore, host: Host, worker_id: str) -> None:
+    running = occupants(host.settings.data_dir, worker_id)
+    if running is None:
+        return
+    waiting = [
+        job.claim
+        for job in store.claimed(worker_id)
+        if job.manifest is None and f"{job.claim.job_id}.{job.claim.claim_seq}" not in running
+    ]
+    if waiting:
+        store.release(waiting)
 
 
 def _clear(worker_id: str) -> bool:

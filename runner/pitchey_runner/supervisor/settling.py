@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from pitchey_core.errors import PitcheyError, error_from_record
@@ -36,6 +37,23 @@ _log = logging.getLogger(__name__)
 _PUBLISH_TRIES: Final = 4
 
 
+@dataclass(slots=True)
+class _End:
+    """An attempt on its way to being settled; ``committed``: what it publishes is committed."""
+
+    job: ClaimedJob
+    outcome: Outcome
+    settlement: Settlement
+    committed: bool = False
+
+    @property
+    def publishes(self) -> bool:
+        return self.outcome.manifest is not None and self.settlement.state in {
+            JobState.COMPLETED,
+            JobState.FAILED,
+        }
+
+
 class Settler:
     """Settles attempts in a store. Blocking; call it in a thread.
 
@@ -48,27 +66,41 @@ class Settler:
         self.host = host
         self.backoff_base = backoff_base
 
-    def settle(self, job: ClaimedJob, outcome: Outcome) -> JobSettled | None:
-        """Settle one attempt; ``None`` if the claim was lost meanwhile, and nothing was published."""
-        settlement = self._settlement(job, outcome)
-        manifest = outcome.manifest
-        if manifest is not None and settlement.state in {JobState.COMPLETED, JobState.FAILED}:
-            commit = ManifestCommit(job.claim, manifest, _as_record(settlement))
-            if not self.store.commit_manifests([commit])[0]:
-                self._clean_up(job, outcome)
-                cancelled = self._cancelled(settlement)
-                return self._finish(job, cancelled) if self.store.settle([cancelled])[0] else None
-            settlement = self._publish(manifest, settlement)
-            if not self.store.settle([settlement])[0]:
-                # Whoever took it over publishes what we have staged, and removes it then.
-                return None
-        elif not self.store.settle([settlement])[0]:
+    def settle(self, ended: Sequence[tuple[ClaimedJob, Outcome]]) -> list[JobSettled | None]:
+        """Settle attempts, in one transaction; ``None`` for one whose claim was lost, and nothing was published."""
+        ends = [_End(job, outcome, self._settlement(job, outcome)) for job, outcome in ended]
+        self._commit([each for each in ends if each.publishes])
+        answers = self.store.settle([each.settlement for each in ends])
+        return [self._after(each, settled) for each, settled in zip(ends, answers, strict=True)]
+
+    def _commit(self, ends: Sequence[_End]) -> None:
+        """Commit what will be published, and publish it. Who may not publish was cancelled, or has lost the job."""
+        if not ends:
+            return
+        commits = [
+            ManifestCommit(each.job.claim, each.outcome.manifest or {}, _as_record(each.settlement))
+            for each in ends
+        ]
+        for each, committed in zip(ends, self.store.commit_manifests(commits), strict=True):
+            each.committed = committed
+            if committed:
+                each.settlement = self._publish(each.outcome.manifest or {}, each.settlement)
+            else:
+                each.settlement = self._cancelled(each.settlement)
+
+    def _after(self, end: _End, settled: bool) -> JobSettled | None:
+        job, outcome = end.job, end.outcome
+        if settled or not end.committed:
+            # Else whoever took it over publishes what we have staged, and removes it then.
             self._clean_up(job, outcome)
+        if not settled:
             return None
-        self._clean_up(job, outcome)
-        if settlement.state in {JobState.COMPLETED, JobState.CANCELLED}:
+        if (
+            end.settlement.state in {JobState.COMPLETED, JobState.CANCELLED}
+            and outcome.order.scratch_dir.exists()
+        ):
             shutil.rmtree(outcome.order.scratch_dir, ignore_errors=True)
-        return self._finish(job, settlement)
+        return self._finish(job, end.settlement)
 
     def roll_forward(self, job: ClaimedJob) -> JobSettled | None:
         """Publish and settle what a dead worker had committed to."""
@@ -145,6 +177,8 @@ class Settler:
         return replace(settlement, outcome=AttemptOutcome.CANCELLED, state=JobState.CANCELLED, result=result)
 
     def _clean_up(self, job: ClaimedJob, outcome: Outcome) -> None:
+        if not outcome.died and outcome.manifest is None:
+            return  # A process that lives to tell its result has removed what it need not keep.
         if job.output is not None:
             discard_stale(job.output, outcome.order.key, own=True)
         discard_work(self.host, job.claim)

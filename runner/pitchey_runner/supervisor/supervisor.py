@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -27,7 +28,7 @@ from pitchey_core.errors import (
 )
 from pitchey_core.host import Host
 from pitchey_core.order import JobOrder
-from pitchey_core.slots import Executor, Outcome, Report
+from pitchey_core.slots import Executor, Outcome, Report, Slot, forget_occupancy, open_occupancy
 from pitchey_runner.store.interface import (
     JobFilter,
     JobRecord,
@@ -42,11 +43,11 @@ from pitchey_runner.supervisor.events import JobProgress, JobSettled, JobStarted
 from pitchey_runner.supervisor.held import Held, share_usage
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.leases import Leases
-from pitchey_runner.supervisor.orders import order_for
+from pitchey_runner.supervisor.orders import Orders
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
-from pitchey_runner.supervisor.rescue import memory_on, rescue
+from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.supervisor.settling import Settler
 from pitchey_runner.supervisor.threads import in_thread, patiently
 
@@ -100,6 +101,7 @@ class Supervisor:
         self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
+        self._orders = Orders(host)
         self._tell = Teller(watcher, host.registry).tell
         settler = Settler(store, host, backoff_base=backoff_base)
         self._ends = Ends(store, settler, self._held, self._tell, self._patience)
@@ -119,6 +121,7 @@ class Supervisor:
             StoreError: The store cannot be used.
         """
         await in_thread(self.store.register_worker, self._me)
+        open_occupancy(self.host.settings.data_dir, self._me.id)
         try:
             async with anyio.create_task_group() as background:
                 if threading.current_thread() is threading.main_thread():
@@ -139,6 +142,7 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 await self._pool.close()
                 await self._ends.release(list(self._held.values()))
+                forget_occupancy(self.host.settings.data_dir, self._me.id)
                 with contextlib.suppress(StoreError, OutOfSpace):
                     await in_thread(self.store.remove_worker, self._me.id)
 
@@ -230,6 +234,8 @@ class Supervisor:
         try:
             if len(lane) > 1 and self._pace.takes_batches(job_type):
                 await self._work(job_type, lane)
+            elif len(lane) > 1 and self._pace.short(job_type):
+                await self._work(job_type, lane, together=False)
             else:
                 for held in lane:
                     if self.interrupted and self._one_shot is None:
@@ -242,9 +248,9 @@ class Supervisor:
                 await self._ends.release(unstarted, patient=not self._fast)
             self._change.set()
 
-    async def _work(self, job_type: str, batch: list[Held]) -> None:
-        """Run a job, or a batch in one call, and settle each."""
-        orders = await self._orders(batch)
+    async def _work(self, job_type: str, batch: list[Held], *, together: bool = True) -> None:
+        """Run jobs in one slot, in one call or one after another, and settle each."""
+        orders = await self._ordered(batch)
         if not orders:
             return
         try:
@@ -255,41 +261,80 @@ class Supervisor:
                     held, TransientError(f"no process could be started for the job: {error}")
                 )
             return
-        began = time.monotonic()
-        ended: list[tuple[Held, Outcome]] = []
+        again: list[Held] = []
         try:
             await slot.extend_lease(self._leases.slot_seconds)
             # Up to here nobody could stop a job through its slot, from here on everybody can.
             stopped = [held for held, _ in orders if held.cancelled or held.lost or self._fast]
-            orders = [(held, order) for held, order in orders if held not in stopped]
-            for held, order in orders:
-                held.slot, held.started = slot, began
+            began = time.monotonic()
+            running = {order.key: (held, order) for held, order in orders if held not in stopped}
+            for held, order in running.values():
+                held.slot, held.started, held.together = slot, began, together and len(running) > 1
                 self._tell(JobStarted(order.job_id, job_type, held.job.attempt, held.job.payload))
-            if orders:
-                keys = {order.key: held for held, order in orders}
-                outcomes = await slot.run([order for _, order in orders], partial(self._report, keys))
-                ended = [(held, outcome) for (held, _), outcome in zip(orders, outcomes, strict=True)]
+            if running:
+                again = await self._run(slot, running, together)
         finally:
             await self._pool.give_back(slot)
         for held in stopped:
             await self._stop_before(held)
-        if ended:
-            self._pace.note(job_type, (time.monotonic() - began) / len(ended))
-        again: list[tuple[Held, Outcome]] = []
+        if again and together:
+            for held in again:
+                await self._work(job_type, [held])
+        elif again:
+            await self._work(job_type, again, together=False)
+
+    async def _run(
+        self, slot: Slot, running: Mapping[str, tuple[Held, JobOrder]], together: bool
+    ) -> list[Held]:
+        """Run and settle what was handed to a slot; returns what has to run again."""
+        again: list[Held] = []
+        send, receive = anyio.create_memory_object_stream[list[Outcome]](math.inf)
+        report = partial(self._report, {key: held for key, (held, _) in running.items()})
+
+        async def settle() -> None:
+            async for outcomes in receive:
+                # What has come meanwhile goes into the same transaction.
+                while receive.statistics().current_buffer_used:
+                    outcomes += receive.receive_nowait()
+                ended = [(running[each.order.key][0], each) for each in outcomes]
+                again.extend(await self._settle(ended, alone=len(running) == 1 or not together))
+
+        async with receive, anyio.create_task_group() as group, send:
+            group.start_soon(settle)
+            orders = [order for _, order in running.values()]
+            await slot.run(orders, report, together=together, ended=send.send_nowait)
+        return again
+
+    async def _settle(self, ended: list[tuple[Held, Outcome]], *, alone: bool) -> list[Held]:
+        """Settle what has ended; returns what is worth another run.
+
+        Args:
+            alone: No other job was in the same call, so that who died did it by itself.
+        """
+        again: list[Held] = []
+        ends: list[tuple[Held, Outcome]] = []
         for held, outcome in ended:
             held.slot = None
-            if len(ended) > 1 and self._deserves_another(held, outcome):
-                again.append((held, outcome))
+            if (not outcome.begun or not alone) and self._deserves_another(held, outcome):
+                held.spent = held.spent.plus(outcome.usage)
+                # The same claim, so the same folders: what the dead call has left in them must not be found there.
+                await self._ends.drop(held, outcome)
+                again.append(held)
             elif not (self._fast and outcome.died):
                 # What the second signal has killed is given back, not settled.
-                await self._ends.settle(held, replace(outcome, usage=outcome.usage.plus(held.spent)))
-        for held, outcome in again:
-            held.spent = held.spent.plus(outcome.usage)
-            # The same claim, so the same folders: what the dead call has left in them must not be found there.
-            await self._ends.drop(held, outcome)
-            await self._work(job_type, [held])
+                self._pace.note(held.job.type, outcome.usage.wall_seconds)
+                ends.append(
+                    (
+                        held,
+                        replace(outcome, usage=outcome.usage.plus(held.spent))
+                        if held.spent.wall_us
+                        else outcome,
+                    )
+                )
+        await self._ends.settle(ends)
+        return again
 
-    async def _orders(self, batch: list[Held]) -> list[tuple[Held, JobOrder]]:
+    async def _ordered(self, batch: list[Held]) -> list[tuple[Held, JobOrder]]:
         """The orders of those that are still to be run."""
         orders: list[tuple[Held, JobOrder]] = []
         for held in batch:
@@ -297,7 +342,10 @@ class Supervisor:
                 await self._stop_before(held)
                 continue
             try:
-                order = await in_thread(order_for, self.host, held.job)
+                if len(batch) > 1 and held.job.claim.claim_seq == 1:
+                    order = self._orders.order(held.job)
+                else:
+                    order = await in_thread(self._orders.prepare, held.job)
             except PitcheyError as error:
                 await self._ends.fail(held, error)
                 continue
@@ -317,7 +365,9 @@ class Supervisor:
 
     def _report(self, keys: dict[str, Held], report: Report) -> None:
         if report.key is None:
-            share_usage(list(keys.values()), report)
+            # Of a call that many share, or of the one whose turn it is.
+            members = [held for held in keys.values() if held.slot is not None]
+            share_usage(members if members[0].together else members[:1], report)
             return
         held = keys[report.key]
         held.progress, held.message = report.fraction, report.message
@@ -336,7 +386,7 @@ class Supervisor:
             # lost; what only the store believes that we hold is.
             await self._leases.beat()
         try:
-            rescued = await in_thread(rescue, self.store, self._me, partial(memory_on, self.host))
+            rescued = await in_thread(rescue, self.store, self._me, self.host)
         except PitcheyError as error:
             _log.warning("rescue failed: %s", error)
             return
