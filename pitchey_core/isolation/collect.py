@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import math
 import os
 import stat
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,7 +24,7 @@ from pitchey_core.errors import InputError
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.isolation.report import CollectedFile
 
-__all__ = ["Collected", "check_name", "put_files"]
+__all__ = ["Collected", "check_name", "encodable", "put_files"]
 
 _SYS_OPENAT2: Final = 437
 # RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS and BENEATH
@@ -30,12 +32,17 @@ _RESOLVE: Final = 0x01 | 0x02 | 0x04 | 0x08
 _DEEPEST: Final = 32
 _MOST_ENTRIES: Final = 20_000
 _MOST_REFUSED: Final = 256
+_MOST_SECONDS: Final = 10.0
+"""Of looking at what there is: patterns may be hostile, too."""
 _BLOCK: Final = 512
 _CHUNK: Final = 1024**2
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO would otherwise wait for its writer.
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_Folder = tuple[tuple[str, ...], list[set[int]]]
+"""The parts of a folder's name, and for each pattern the places that it has come to."""
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _LIBC.setfsuid.argtypes = _LIBC.setfsgid.argtypes = [ctypes.c_uint]
@@ -45,15 +52,25 @@ def check_name(name: str) -> list[str]:
     """The parts of a relative name.
 
     Raises:
-        InputError: It is empty, absolute, has a NUL or a part ``.`` or ``..``.
+        InputError: It is empty, absolute, has a NUL, half of a surrogate pair or a part ``.`` or ``..``.
     """
     parts = name.split("/")
-    if "\0" in name or any(part in {"", ".", ".."} for part in parts):
+    unfit = "\0" in name or any(part in {"", ".", ".."} for part in parts)
+    if unfit or not encodable(name):
         raise InputError(
             f"{name!r} cannot be the name of a file in the sandbox",
             remedy="name it relative to the working folder, without '.' and '..'",
         )
     return parts
+
+
+def encodable(word: str) -> bool:
+    """Whether the kernel can be given it: text, or undecodable bytes as ``os.fsdecode`` makes them."""
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def put_files(folder: int, files: Mapping[str, bytes], owner: int | None) -> None:
@@ -121,43 +138,54 @@ class Collected:
         self._policy = policy
         self._entries = 0
         self._bytes = 0
+        self._end = math.inf
         self.files: list[CollectedFile] = []
         self.refused: list[tuple[str, str]] = []
 
     def copy(self, folder: int, patterns: Sequence[str], into: Path) -> None:
         """Copy what matches a pattern from the folder behind a descriptor."""
         wanted = [pattern.split("/") for pattern in patterns]
-        pending: list[tuple[str, ...]] = [()]
+        pending: list[_Folder] = [((), [_skip(pattern, {0}) for pattern in wanted])]
+        self._end = time.monotonic() + _MOST_SECONDS
         while pending:
-            above = pending.pop()
+            above, places = pending.pop()
             at = os.dup(folder)
             try:
                 for part in above:
                     below = _open_beneath(at, part, _FOLDER)
                     os.close(at)
                     at = below
-                pending += self._copy_one_folder(at, above, wanted, into)
+                pending += self._copy_one_folder(at, above, wanted, places, into)
             except OSError as error:
                 self._refuse("/".join(above), error.strerror or str(error))
             finally:
                 os.close(at)
 
     def _copy_one_folder(
-        self, at: int, above: tuple[str, ...], wanted: Sequence[Sequence[str]], into: Path
-    ) -> Iterator[tuple[str, ...]]:
+        self,
+        at: int,
+        above: tuple[str, ...],
+        wanted: Sequence[Sequence[str]],
+        places: Sequence[set[int]],
+        into: Path,
+    ) -> Iterator[_Folder]:
         for name in self._names(at):
             parts = (*above, name)
             shown = "/".join(parts)
+            reached = [_advance(*each, name) for each in zip(wanted, places, strict=True)]
             try:
                 info = os.stat(name, dir_fd=at, follow_symlinks=False)
                 if stat.S_ISDIR(info.st_mode):
-                    if not any(_leads_to(pattern, parts) for pattern in wanted):
+                    if not any(
+                        min(each, default=len(pattern)) < len(pattern)
+                        for pattern, each in zip(wanted, reached, strict=True)
+                    ):
                         continue
                     if len(parts) >= _DEEPEST:
                         self._refuse(shown, f"more than {_DEEPEST} folders deep")
                         continue
-                    yield parts
-                elif any(_matches(pattern, parts) for pattern in wanted):
+                    yield parts, reached
+                elif any(len(pattern) in each for pattern, each in zip(wanted, reached, strict=True)):
                     self._copy_file(at, name, shown, into)
             except OSError as error:
                 self._refuse(shown, error.strerror or str(error))
@@ -166,6 +194,9 @@ class Collected:
         with os.scandir(at) as entries:
             for entry in entries:
                 self._entries += 1
+                if time.monotonic() > self._end:
+                    self._refuse("", f"more than {_MOST_SECONDS:g} s: the rest was not looked at")
+                    return
                 if self._entries > _MOST_ENTRIES:
                     self._refuse(
                         "", f"more than {_MOST_ENTRIES} files and folders: the rest was not looked at"
@@ -223,24 +254,30 @@ def _unfit(info: os.stat_result) -> str | None:
     return None
 
 
-def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return _matches(pattern[1:], parts) or (bool(parts) and _matches(pattern, parts[1:]))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(pattern[1:], parts[1:])
+def _advance(pattern: Sequence[str], places: set[int], part: str) -> set[int]:
+    """How far into a pattern a name has come with one more part, from all places where it may have been.
+
+    All at once, because to try one after another takes exponential time with several ``**``.
+    """
+    reached = set()
+    for place in places:
+        if place == len(pattern):
+            continue
+        if pattern[place] == "**":
+            reached.add(place)
+        elif fnmatchcase(part, pattern[place]):
+            reached.add(place + 1)
+    return _skip(pattern, reached)
 
 
-def _leads_to(pattern: Sequence[str], folder: Sequence[str]) -> bool:
-    """Whether something below the folder could match."""
-    for place, part in enumerate(folder):
-        if place >= len(pattern) - 1 and "**" not in pattern:
-            return False
-        if pattern[min(place, len(pattern) - 1)] == "**":
-            return True
-        if not fnmatchcase(part, pattern[place]):
-            return False
-    return True
+def _skip(pattern: Sequence[str], places: set[int]) -> set[int]:
+    """With the places behind each ``**``, which may stand for nothing."""
+    for place in sorted(places):
+        following = place
+        while following < len(pattern) and pattern[following] == "**":
+            following += 1
+            places.add(following)
+    return places
 
 
 def _open_beneath(at: int, name: str, flags: int) -> int:

@@ -77,7 +77,8 @@ def conclude(
         refused=collected.refused,
         usage=Usage(
             wall_us=int((attendance.ended - attendance.started) * 1_000_000),
-            cpu_us=watch.cpu_us() if ended is None else int(ended["cpu_us"]),
+            # The first process knows of those that were waited for, exactly; the watch has seen others, too.
+            cpu_us=max(watch.cpu_us(), 0 if ended is None else int(ended["cpu_us"])),
             peak_memory_bytes=watch.peak_bytes(),
             memory_method=watch.method,
         ),

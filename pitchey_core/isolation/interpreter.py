@@ -15,7 +15,7 @@ __all__ = ["python_program"]
 def python_program(
     file: str, args: Sequence[str] = (), *, warm: bool = True, read_only: tuple[Path, ...] = ()
 ) -> Program:
-    """A Python file of the working folder, run with ``-I -S -B``.
+    """A Python file of the working folder, run with ``-I -S -B``, but that it can import what lies beside it.
 
     Args:
         warm: In a fork of an interpreter that has started already; else in one of its own.
@@ -26,4 +26,4 @@ def python_program(
     executable = interpreter()
     prefixes = dict.fromkeys(Path(each) for each in (sys.base_prefix, sys.base_exec_prefix))
     own = [each for each in prefixes if each != Path("/usr")]
-    return Program((executable, "-I", "-S", "-B", file, *args), read_only=(*own, *read_only))
+    return Program((executable, "-E", "-s", "-S", "-B", file, *args), read_only=(*own, *read_only))

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Final
+
+from pitchey_core.errors import UsageError
 
 __all__ = ["ALL_LAYERS", "Layer", "SandboxPolicy"]
 
 _MIB: Final = 1024**2
+_MOST: Final = 2**62
+# Zero is no limit at all to the kernel, or leaves nothing to run with.
+_ABOVE_ZERO: Final = (
+    "wall_seconds", "cpu_seconds", "memory_bytes", "address_space_bytes", "processes", "vcpus", "tmp_bytes",
+    "tmp_inodes",
+)  # fmt: skip
+_FROM_ZERO: Final = ("stdout_bytes", "stderr_bytes", "file_bytes", "output_files", "output_bytes")
 
 
 class Layer(StrEnum):
@@ -56,6 +66,9 @@ class SandboxPolicy:
         vcpus: CPU bandwidth, in CPUs; ``None`` for no limit. A cgroup enforces it.
         layers: The walls to build.
         required: Those without which the program must not start. Of the others the report says whether they stood.
+
+    Raises:
+        UsageError: A limit is negative, not finite, or zero where that would be no limit to the kernel.
     """
 
     wall_seconds: float = 30.0
@@ -74,3 +87,15 @@ class SandboxPolicy:
     vcpus: float | None = None
     layers: frozenset[Layer] = ALL_LAYERS
     required: frozenset[Layer] = ALL_LAYERS - {Layer.LANDLOCK}
+
+    def __post_init__(self) -> None:
+        for name in (*_ABOVE_ZERO, *_FROM_ZERO):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isfinite(value) or value < 0 or value > _MOST or (value == 0 and name not in _FROM_ZERO):
+                least = "0" if name in _FROM_ZERO else "more than 0"
+                raise UsageError(
+                    f"{name} of a sandbox is {value}",
+                    remedy=f"give it a finite number, {least} and at most 2**62",
+                )

@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 from pitchey_core.errors import Cancelled, InputError
 from pitchey_core.isolation.attend import SLOWEST_SAMPLE, Attendance, Stream
 from pitchey_core.isolation.cgroups import Groups
-from pitchey_core.isolation.collect import Collected, check_name, put_files
+from pitchey_core.isolation.collect import Collected, check_name, encodable, put_files
 from pitchey_core.isolation.ending import conclude, remove_folder, sandbox_error
 from pitchey_core.isolation.jail.channel import MOST_BYTES, send
 from pitchey_core.isolation.jail.root import HOME, TEMPORARY
+from pitchey_core.isolation.pipes import Pipes
 from pitchey_core.isolation.policy import Layer, SandboxPolicy
 from pitchey_core.isolation.program import Program
 from pitchey_core.isolation.report import SandboxReport
@@ -52,6 +54,7 @@ class Sandbox:
         self._ending: list[Prepared] = []
         # For one at a time; whoever calls from several threads waits.
         self._lock = threading.Lock()
+        _all.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -65,6 +68,16 @@ class Sandbox:
         """End the launcher and all that it started. The next :meth:`run` starts another."""
         with self._lock:
             self._end_launcher()
+
+    def forget(self) -> None:
+        """Let go of what belongs to the process that this one was forked from, and leave it as it is."""
+        if self._next is not None:
+            self._next.close()
+        if self._launcher is not None:
+            self._launcher.forget()
+        self._next = self._launcher = self._groups = None
+        self._ending = []
+        self._lock = threading.Lock()
 
     def run(
         self,
@@ -170,10 +183,12 @@ class Sandbox:
             folder = Path(tempfile.mkdtemp(prefix=f"pitchey-sandbox-{os.getpid()}-"))
             if launcher.uid is not None and Layer.PRIVILEGES in wanted.layers:
                 os.chown(folder, launcher.uid, launcher.uid)
-        group = None
-        if Layer.CGROUP in wanted.layers and self._groups is not None:
-            group = self._groups.take()
-        return launcher.prepare(wanted, group, folder)
+        try:
+            groups = self._groups if Layer.CGROUP in wanted.layers else None
+            group = None if groups is None else groups.take()
+            return launcher.prepare(wanted, group, folder)
+        except OSError as error:
+            raise Refused("sandbox", f"its cgroup is gone: {error.strerror}") from error
 
     def _dispose(self, prepared: Prepared) -> None:
         """Leave nothing of a sandbox, however far it came."""
@@ -234,7 +249,7 @@ class Sandbox:
     ) -> tuple[Attendance, Watch]:
         """Start the program, and return when all of it is dead."""
         watch = self._watch(prepared, policy)
-        with _Pipes() as pipes:
+        with Pipes() as pipes:
             out, out_far = pipes.make()
             err, err_far = pipes.make()
             far = [out_far, err_far]
@@ -300,6 +315,18 @@ class Sandbox:
         return found
 
 
+_all: Final[WeakSet[Sandbox]] = WeakSet()
+
+
+def _forget_all() -> None:
+    for each in list(_all):
+        each.forget()
+
+
+# A fork that kept our end of the channel would keep the launcher alive when its owner is killed.
+os.register_at_fork(after_in_child=_forget_all)
+
+
 def _wanted(program: Program, policy: SandboxPolicy) -> Wanted:
     folders = [os.path.abspath(each) for each in program.read_only]  # noqa: PTH100 - keeps links as they are named
     if program.warm_python:
@@ -344,6 +371,8 @@ def _check(program: Program, policy: SandboxPolicy, files: Mapping[str, bytes]) 
     words = [*program.argv, *program.env, *program.env.values()]
     if not program.argv or any("\0" in word for word in words):
         raise InputError("a program needs a name, and no argument may hold a NUL")
+    if not all(map(encodable, words)):
+        raise InputError("an argument or a variable of the program holds half of a surrogate pair")
     if len(json.dumps(words)) > MOST_BYTES - _SPARE_BYTES:
         raise InputError(
             "the arguments and variables of the program are too long together",
@@ -356,30 +385,3 @@ def _check(program: Program, policy: SandboxPolicy, files: Mapping[str, bytes]) 
             f"the files for the sandbox are more than its {policy.tmp_bytes} bytes",
             remedy="raise tmp_bytes, or give it smaller files",
         )
-
-
-class _Pipes:
-    """Pipes whose ends are closed once: by hand, or at the end."""
-
-    def __init__(self) -> None:
-        self._open: set[int] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close(tuple(self._open))
-
-    def make(self) -> tuple[int, int]:
-        ends = os.pipe()
-        self._open.update(ends)
-        return ends
-
-    def hand_over(self, end: int) -> None:
-        """Leave it to somebody else to close an end."""
-        self._open.discard(end)
-
-    def close(self, ends: Sequence[int]) -> None:
-        for each in ends:
-            self._open.discard(each)
-            os.close(each)

@@ -235,6 +235,11 @@ class Launcher:
                 os.close(each)
         return Prepared(wanted, ours, group, owner, host_folder)
 
+    def forget(self) -> None:
+        """In a fork of its owner: it is not ours, neither to talk to nor to wait for."""
+        self._channel.close()
+        self._process.returncode = 0
+
     def close(self) -> None:
         """End it and everything below it."""
         self._channel.close()

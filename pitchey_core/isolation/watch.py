@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pitchey_core.isolation.cgroups import Group
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.isolation.report import Verdict
-from pitchey_core.process import tree_memory
+from pitchey_core.process import ProcessEntry, tree_memory
 
 __all__ = ["GroupWatch", "NoWatch", "TreeWatch", "Watch", "pid_of"]
+
+_FEW: Final = 8
+_SOCKET_BYTES: Final = 208 * 1024
+"""``net.core.wmem_default``; the filter of system calls keeps programs from asking for more."""
 
 
 class Watch(Protocol):
@@ -67,7 +73,7 @@ class GroupWatch:
 
 
 class TreeWatch:
-    """Sums proportional sizes, files and CPU time of all processes, each time it is asked.
+    """Sums proportional sizes, files, sockets and CPU time of all processes, each time it is asked.
 
     Args:
         init: The first process of the sandbox, as seen from here.
@@ -86,7 +92,7 @@ class TreeWatch:
     def sample(self) -> Verdict | None:
         memory = tree_memory(self._init)
         self._cpu_us = max(self._cpu_us, sum(each.cpu_us + each.reaped_cpu_us for each in memory.members))
-        files = self._file_bytes()
+        files = self._file_bytes() + _socket_bytes(memory.members)
         used = memory.rss_bytes + files
         if used > max(self._peak, self._policy.memory_bytes // 2):
             # The resident sum bounds the proportional one, which is far dearer to ask for.
@@ -110,6 +116,20 @@ class TreeWatch:
             return 0
         info = os.fstatvfs(self._work)
         return (info.f_blocks - info.f_bfree) * info.f_frsize
+
+
+def _socket_bytes(members: Iterable[ProcessEntry]) -> int:
+    """Most memory that the sockets of some processes hold for what was sent and not yet received."""
+    found: set[str] = set()
+    for each in members:
+        # What may not be read is of another user, or gone.
+        with contextlib.suppress(OSError):
+            folder = f"/proc/{each.pid}/fd"
+            names = os.listdir(folder)  # noqa: PTH208 - asked fifty times a second
+            if len(names) > _FEW:
+                links = (os.readlink(f"{folder}/{name}") for name in names)  # noqa: PTH115 - the same
+                found.update(link for link in links if link.startswith("socket:"))
+    return len(found) * _SOCKET_BYTES
 
 
 def pid_of(handle: int) -> int:

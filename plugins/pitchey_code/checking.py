@@ -20,9 +20,9 @@ with open(sys.argv[1], "rb") as file:
 try:
     compile(source, sys.argv[1], "exec", dont_inherit=True)
 except SyntaxError as error:
-    found.append([error.lineno or 0, error.offset or 0, error.msg or "invalid syntax"])
+    found.append([max(error.lineno or 0, 0), max(error.offset or 0, 0), error.msg or "invalid syntax"])
 except (ValueError, RecursionError, MemoryError) as error:
-    found.append([0, 0, f"{type(error).__name__}: {error}"])
+    found.append([0, 0, str(error) or "too complex for the parser"])
 print(json.dumps(found))
 """
 

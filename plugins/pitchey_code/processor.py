@@ -51,7 +51,7 @@ class CodeProcessor(Processor[CodePayload, CodeFacts]):
 
         Raises:
             UsageError: It asks for more than the job may use, or two of its files have one name.
-        LimitExceeded: An input is too large, or the tests took all the time of the job.
+            LimitExceeded: An input is too large, or the tests took all the time of the job.
             InputError: The source or a file cannot be read, or is not fit to be run.
             ToolMissing: This host has nothing that runs the language.
             PitcheyError: A wall that has to stand cannot be built here; the program was not run.
@@ -108,16 +108,14 @@ def _test(payload: CodePayload, prepared: _Prepared, facts: CodeFacts, job: JobC
     for number, case in enumerate(payload.tests, 1):
         left = prepared.policy.wall_seconds if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise LimitExceeded(
-                f"{number - 1} of {len(payload.tests)} tests took the {limit:g} s of the job",
-                limit="wall",
-                remedy="raise the job's limit (--wall-limit), or lower timeout",
-            )
+            raise _late(number - 1, payload, job)
         policy = replace(prepared.policy, wall_seconds=min(prepared.policy.wall_seconds, left))
-        report = job.sandbox(program, policy, stdin=case.stdin.encode(), files=prepared.files)
+        report = job.sandbox(program, policy, stdin=_bytes(case.stdin), files=prepared.files)
         _take(facts, report)
         verdict = verdict_of(report)
-        right = verdict == "ok" and _same(report.stdout.data, case.expected_stdout.encode())
+        if verdict == "timeout-wall" and policy.wall_seconds < prepared.policy.wall_seconds:
+            raise _late(number - 1, payload, job)
+        right = verdict == "ok" and _same(report.stdout.data, _bytes(case.expected_stdout))
         usage = resources_of(report)
         answer = None if right else shown(report.stdout.data, _share(len(payload.tests)))[0]
         facts.tests.append(
@@ -132,6 +130,20 @@ def _test(payload: CodePayload, prepared: _Prepared, facts: CodeFacts, job: JobC
             facts.stderr = shown(report.stderr.data, 8 * _SHOWN_ANSWER_BYTES)[0]
             facts.detail = report.detail
         job.progress(number / (len(payload.tests) + 1), f"{facts.passed} of {number} tests passed")
+
+
+def _late(done: int, payload: CodePayload, job: JobContext) -> LimitExceeded:
+    """That the job is at its end is no fault of the program."""
+    return LimitExceeded(
+        f"{done} of {len(payload.tests)} tests took the {job.limits.wall_seconds:g} s of the job",
+        limit="wall",
+        remedy="raise the job's limit (--wall-limit), or lower timeout",
+    )
+
+
+def _bytes(text: str) -> bytes:
+    """As JSON may hold halves of surrogate pairs."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _share(tests: int) -> int:
@@ -171,7 +183,7 @@ def _check(prepared: _Prepared, facts: CodeFacts, job: JobContext) -> None:
 
 
 def _prepare(payload: CodePayload, job: JobContext) -> _Prepared:
-    files = {name: content.encode("utf-8", "surrogatepass") for name, content in payload.files.items()}
+    files = {name: _bytes(content) for name, content in payload.files.items()}
     for url in payload.inputs:
         path = job.fetch(url)
         _add(files, path.name, _content(path, "input"))
@@ -181,7 +193,7 @@ def _prepare(payload: CodePayload, job: JobContext) -> _Prepared:
     if language_of(name) != language:
         name = f"main{runtime.suffix}"
     _add(files, name, source)
-    stdin = payload.stdin.encode("utf-8", "surrogatepass")
+    stdin = _bytes(payload.stdin)
     if payload.stdin_file is not None:
         stdin = _content(job.fetch(payload.stdin_file), "stdin_file")
     return _Prepared(runtime, name, files, stdin, _policy(payload, job, runtime))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attempt_support import deno_path
 
-from pitchey_core.errors import Cancelled, InputError, OutputExists, ToolMissing, UsageError
+from pitchey_core.errors import Cancelled, InputError, LimitExceeded, OutputExists, ToolMissing, UsageError
 from pitchey_core.processor import MAX_FACTS_BYTES
 
 needs_deno = pytest.mark.skipif(deno_path() is None, reason="Deno is not installed")
@@ -169,6 +170,18 @@ def test_tests(run: Any) -> None:
     assert "ValueError" in facts.stderr
 
 
+def test_a_test_that_the_job_has_no_time_for_is_no_failure_of_the_program(run: Any) -> None:
+    run.bench.limits = replace(run.bench.limits, wall_seconds=4.5)
+    tests = [{"stdin": "0.8", "expected_stdout": ""}, {"stdin": "2.3", "expected_stdout": ""}]
+    with pytest.raises(LimitExceeded, match="1 of 2 tests"):
+        run("import time; time.sleep(float(input()))", tests=tests, timeout=2.5)
+
+
+def test_tests_with_half_a_surrogate_pair(run: Any) -> None:
+    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+    assert run(code, tests=[{"stdin": "\ud800", "expected_stdout": "\ud800"}]).facts.passed == 1
+
+
 @pytest.mark.parametrize(
     ("language", "bad", "line", "column"),
     [
@@ -186,6 +199,17 @@ def test_syntax_is_checked_without_running(run: Any, language: str, bad: str, li
     good = "print(" if language == "python" else "console.log("
     facts = run(f"{good}1)", language, checks=["syntax"]).facts
     assert (facts.verdict, facts.syntax, facts.stdout) == ("ok", [], "")
+
+
+@pytest.mark.parametrize(
+    "code", ["# coding: bogus\nprint(1)", "x=" + "-" * 200_000 + "1"], ids=["coding", "nesting"]
+)
+def test_a_source_that_the_parser_refuses_as_a_whole(run: Any, code: str) -> None:
+    facts = run(code, checks=["syntax"]).facts
+    assert facts.verdict == "runtime-error"
+    (finding,) = facts.syntax
+    assert (finding.line, finding.column) == (0, 0)
+    assert finding.message.strip(" :")
 
 
 def test_a_source_that_breaks_the_parser(run: Any) -> None:
@@ -235,6 +259,12 @@ def test_without_isolation_it_says_so(run: Any, tmp_path: Path) -> None:
     assert facts.isolated == "none"
     assert facts.warnings
     assert facts.isolation["seccomp"] == "off"
+
+
+@pytest.mark.parametrize("isolation", ["full", "none"])
+def test_python_imports_what_lies_beside_it(run: Any, isolation: str) -> None:
+    facts = run("import beside", files={"beside.py": "print('found')"}, isolation=isolation).facts
+    assert facts.stdout == "found\n"
 
 
 def test_it_can_be_cancelled(run: Any) -> None:

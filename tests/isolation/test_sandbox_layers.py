@@ -6,11 +6,13 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sandboxed import MIB, POLICY, Run
 
+from pitchey_core.errors import UsageError
 from pitchey_core.isolation import ALL_LAYERS, Layer, Sandbox, Verdict, probe
 
 NONE: frozenset[Layer] = frozenset()
@@ -126,6 +128,52 @@ def test_files_are_memory_also_for_the_supervisor(run: Run) -> None:
     assert report.verdict is Verdict.MEMORY, report
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        # Touched and let go of: it stays in memory, and in nobody's resident size.
+        "m = mmap.mmap(-1, size); touch(m); m.madvise(mmap.MADV_DONTNEED)",
+        "m = mmap.mmap(os.open('/dev/zero', os.O_RDWR), size); touch(m); m.madvise(mmap.MADV_DONTNEED)",
+    ],
+    ids=["anonymous", "/dev/zero"],
+)
+def test_no_memory_is_out_of_sight_of_the_supervisor(run: Run, hidden: str) -> None:
+    source = f"""
+        import mmap, os, time
+        size = 32 << 20
+        def touch(m):
+            for at in range(0, size, 4096): m[at] = 1
+        kept = []
+        for _ in range(10):
+            {hidden}
+            kept.append(m)
+            time.sleep(0.02)
+        print("BREACH")
+    """
+    with Sandbox(cgroups=False) as sandbox:
+        report = run(source, on=sandbox)
+    assert b"BREACH" not in report.stdout.data
+    assert report.verdict in {Verdict.RUNTIME_ERROR, Verdict.MEMORY}, report
+
+
+def test_sockets_are_memory_also_for_the_supervisor(run: Run) -> None:
+    with Sandbox(cgroups=False) as sandbox:
+        report = run(
+            """
+            import os, socket, time
+            for _ in range(8):
+                if os.fork() == 0:
+                    pairs = [socket.socketpair() for _ in range(100)]
+                    for each in pairs[0]:
+                        each.setblocking(False)
+                    time.sleep(60)
+            time.sleep(60)
+            """,
+            on=sandbox,
+        )
+    assert report.verdict is Verdict.MEMORY, report
+
+
 def test_what_this_host_can_do_is_found_by_trying() -> None:
     found = probe()
     assert set(found) == set(Layer)
@@ -176,3 +224,24 @@ def test_where_a_wall_cannot_be_built_nothing_runs(tmp_path: Path) -> None:
 def test_a_limit_too_small_for_python_is_noticed(run: Run) -> None:
     report = run("import time; time.sleep(5)", memory_bytes=64 * 1024)
     assert report.verdict in {Verdict.SANDBOX_ERROR, Verdict.MEMORY}, report
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("wall_seconds", 0),
+        ("wall_seconds", float("nan")),
+        ("cpu_seconds", float("inf")),
+        ("memory_bytes", -1),
+        ("memory_bytes", 2**70),
+        ("processes", 0),
+        ("vcpus", -1.0),
+        ("tmp_bytes", 0),
+        ("tmp_inodes", 0),
+        ("file_bytes", -1),
+        ("stdout_bytes", -1),
+    ],
+)
+def test_a_limit_that_would_be_none_is_refused(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=name):
+        replace(POLICY, **{name: value})

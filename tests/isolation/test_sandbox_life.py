@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -172,6 +173,81 @@ def test_all_dies_with_an_owner_that_is_killed() -> None:
 
     assert _until(gone)
     assert _until(lambda: _groups(owner.pid) == [])
+
+
+FORKING_OWNER = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from sandboxed import POLICY, python
+from pitchey_core.isolation import Sandbox
+sandbox = Sandbox()
+sandbox.run(python(), POLICY, files={"main.py": b"pass"})
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+sandbox.run(python(), POLICY, files={"main.py": b"import time; time.sleep(60)"})
+"""
+
+
+def test_a_fork_of_the_owner_keeps_nothing_alive() -> None:
+    support = str(Path(__file__).parents[1] / "support")
+    with subprocess.Popen([sys.executable, "-c", FORKING_OWNER, support], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        try:
+            assert _until(lambda: len(descendants(owner.pid)) >= 5)
+            below = set(descendants(owner.pid)) - {child}
+            owner.kill()
+            owner.wait()
+            assert _until(
+                lambda: not any(each in below and now.alive for each, now in scan_processes().items())
+            )
+            assert _until(lambda: _groups(owner.pid) == [])
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_fork_of_the_owner_takes_nothing_away(run: Run) -> None:
+    script = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from sandboxed import POLICY, python
+from pitchey_core.isolation import Sandbox
+with Sandbox() as sandbox:
+    def show(word):
+        print(word, sandbox.run(python(), POLICY, files={"main.py": b"print(1)"}).stdout.data, flush=True)
+    show("before")
+    child = os.fork()
+    if child == 0:
+        sandbox.close()
+        show("child")
+        sandbox.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    show("after")
+"""
+    support = str(Path(__file__).parents[1] / "support")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, support],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["before b'1\\n'", "child b'1\\n'", "after b'1\\n'"]
+
+
+def test_groups_that_somebody_removed_are_made_again(run: Run) -> None:
+    with Sandbox() as sandbox:
+        run("pass", on=sandbox)
+        for each in _groups(os.getpid()):
+            with contextlib.suppress(OSError):
+                each.rmdir()
+        assert run("print(1)", on=sandbox).stdout.data == b"1\n"
+        assert run("print(2)", on=sandbox).stdout.data == b"2\n"
 
 
 def test_a_sandbox_left_open_does_not_keep_its_process(tmp_path: Path) -> None:

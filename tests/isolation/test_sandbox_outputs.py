@@ -53,6 +53,37 @@ def test_what_is_asked_for_is_copied(run: Run, tmp_path: Path, layers: frozenset
     assert refused == {}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**", ["a/b/x", "a/x", "main.py", "x"]),
+        ("**/x", ["a/b/x", "a/x", "x"]),
+        ("**/**/b/**/x", ["a/b/x"]),
+        ("a/**", ["a/b/x", "a/x"]),
+        ("a/*/x", ["a/b/x"]),
+        ("*/x/**", ["a/x"]),
+        ("**/b", []),
+        ("x/x", []),
+    ],
+)
+def test_what_a_pattern_means(run: Run, tmp_path: Path, pattern: str, found: list[str]) -> None:
+    source = "import os; os.makedirs('a/b'); [open(each, 'w') for each in ('x', 'a/x', 'a/b/x')]"
+    report, _ = collect(run, source, tmp_path, pattern)
+    assert sorted(each.name for each in report.files) == found
+
+
+@pytest.mark.timeout(60)
+def test_patterns_that_match_in_very_many_ways_are_no_trap(run: Run, tmp_path: Path) -> None:
+    source = """
+        import os
+        os.makedirs("a/" * 29)
+        open("a/" * 29 + "a", "w")
+    """
+    report, refused = collect(run, source, tmp_path, "/".join(["**", "a"] * 14 + ["b"]), "**/" * 400 + "b")
+    assert report.verdict is Verdict.OK, report
+    assert (report.files, refused) == ([], {})
+
+
 def test_files_given_are_there_and_can_be_changed(run: Run, tmp_path: Path) -> None:
     report, _ = collect(
         run,

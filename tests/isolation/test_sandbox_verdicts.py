@@ -128,6 +128,27 @@ def test_cpu_time_is_summed_over_all_processes(run: Run) -> None:
     assert report.usage.cpu_us >= 500_000
 
 
+def test_cpu_time_of_children_that_nobody_waits_for_is_paid(run: Run) -> None:
+    report = run(
+        """
+        import os, signal, time
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for _ in range(4):
+            if os.fork() == 0:
+                while time.process_time() < 0.3:
+                    pass
+                os._exit(0)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            pass
+        """
+    )
+    assert report.verdict is Verdict.OK, report
+    if report.isolation["cpu"].startswith("cgroup"):
+        assert report.usage.cpu_us >= 1_000_000
+
+
 def test_cpu_time_of_dead_children_counts(run: Run) -> None:
     report = run(
         """
@@ -305,7 +326,7 @@ def test_arguments_are_long_and_not_all_text(run: Run) -> None:
     assert report.stdout.data == b"[b'xxx', b'\\xff', b'\\xc3\\xbc']\n"
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../b", "a//b", "", ".", "nul\0"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../b", "a//b", "", ".", "nul\0", "\ud800"])
 def test_a_file_cannot_be_put_elsewhere(sandbox: Sandbox, name: str) -> None:
     with pytest.raises(InputError, match="cannot be the name"):
         sandbox.run(Program(("/usr/bin/env",)), SandboxPolicy(), files={name: b""})
@@ -318,6 +339,8 @@ def test_what_does_not_fit_is_refused_before_it_starts(sandbox: Sandbox) -> None
         sandbox.run(Program(("/usr/bin/env", "x" * 200_000)), SandboxPolicy())
     with pytest.raises(InputError, match="NUL"):
         sandbox.run(Program(("/usr/bin/env", "\0")), SandboxPolicy())
+    with pytest.raises(InputError, match="surrogate"):
+        sandbox.run(Program(("/usr/bin/env", "\ud800")), SandboxPolicy())
     with pytest.raises(InputError, match="cannot be put"):
         sandbox.run(
             Program(("/usr/bin/env",)), SandboxPolicy(tmp_inodes=16), files={f"f{n}": b"" for n in range(40)}

@@ -32,6 +32,7 @@ from pitchey_core.isolation.jail.kernel import (
     prctl,
     set_hostname,
     setns,
+    unmount,
     unshare,
 )
 from pitchey_core.isolation.jail.limits import set_limits
@@ -145,6 +146,9 @@ class Cell:
     def _furnish(self) -> str:
         owner = self._order["uid"]
         mount_own(self._order["size"], self._order["inodes"], 0 if owner is None else owner)
+        if self._order["watched"]:
+            # To map it makes memory that nobody but a cgroup can count.
+            unmount("/dev/zero")
         kept = self._order["keep_proc"]
         words = mount_proc(kept=kept) if self._first else "no /proc"
         return f"mount namespace, read-only root, {words}"

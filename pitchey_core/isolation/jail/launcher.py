@@ -115,7 +115,7 @@ class _Launcher:
             os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc) if namespaces else None
         )
         self._templates: dict[tuple[str, ...], int] = {}
-        self._filter = assemble(MACHINE)
+        self._filters = {shared: assemble(MACHINE, shared_memory=shared) for shared in (True, False)}
         self._library = list(sys.path)
 
     def loop(self, user: int) -> NoReturn:
@@ -171,7 +171,7 @@ class _Launcher:
             proc=self._proc,
             template=template,
             groups=groups,
-            filter_program=self._filter,
+            filter_program=self._filters[not order["watched"]],
             library=self._library,
         ).serve()
 

@@ -12,7 +12,9 @@ _OPEN_FILES: Final = 256
 _STACK_BYTES: Final = 8 * 1024**2
 _MOST_STACK_BYTES: Final = 64 * 1024**2
 # By number, as the standard library does not name them.
-_NICE, _RTPRIO, _MSGQUEUE = 13, 14, 12
+_NICE, _RTPRIO, _MSGQUEUE, _SIGPENDING = 13, 14, 12, 11
+_PENDING_SIGNALS: Final = 256
+"""And timers: those of a sandbox count for its owner, too, whose other programs need some."""
 
 
 def set_limits(wanted: Mapping[str, int]) -> str:
@@ -28,6 +30,7 @@ def set_limits(wanted: Mapping[str, int]) -> str:
         _NICE: (0, 0),
         _RTPRIO: (0, 0),
         _MSGQUEUE: (0, 0),
+        _SIGPENDING: (_PENDING_SIGNALS, _PENDING_SIGNALS),
         resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
         resource.RLIMIT_STACK: (_STACK_BYTES, _MOST_STACK_BYTES),
         resource.RLIMIT_FSIZE: (wanted["file_bytes"],) * 2,

@@ -15,6 +15,7 @@ from pitchey_core.isolation.jail.syscalls import ALLOWED, CHECKED, REFUSED
 __all__ = ["assemble"]
 
 _EPERM: Final = 1
+_EINVAL: Final = 22
 _ENOSYS: Final = 38
 _EAFNOSUPPORT: Final = 97
 
@@ -40,13 +41,21 @@ _DESCRIPTOR: Final = (
 # (set, get), THP_DISABLE (set, get), SET_VMA.
 _PRCTL: Final = (1, 2, 3, 15, 16, 21, 23, 29, 30, 38, 39, 41, 42, 0x53564D41)
 _NOT_FCNTL: Final = (8, 10, 15, 1024, 1026, 1031)  # SETOWN, SETSIG, SETOWN_EX, SETLEASE, NOTIFY, SETPIPE_SZ
+_SHARED_ANONYMOUS: Final = 0x21
+# COLD and PAGEOUT would hide memory in the swap; kernels before 5.4 know neither.
+_PAGED_OUT: Final = (20, 21)
+_SEND_BUFFER: Final = (7, 32)  # SNDBUF and SNDBUFFORCE: megabytes for each socket
 _S_IFMT, _S_IFIFO, _S_IFREG = 0o170000, 0o010000, 0o100000
 
 _Instruction = tuple[int, int, int, int]
 
 
-def assemble(machine: str) -> bytes:
+def assemble(machine: str, *, shared_memory: bool = True) -> bytes:
     """The filter's instructions for one architecture.
+
+    Args:
+        shared_memory: Whether memory may be shared without a file. It stays where it is when nobody maps it any more,
+            so only a cgroup can count it.
 
     Raises:
         OSError: There is no table of numbers for it.
@@ -63,6 +72,8 @@ def assemble(machine: str) -> bytes:
         (_RETURN, 0, 0, _KILL),
     ]
     for name, number in _numbers(CHECKED, column).items():
+        if name == "mmap" and shared_memory:
+            continue
         body = list(_check(name))
         program += [(_EQUAL, 0, len(body), number), *body]
     for table, answer in ((ALLOWED, _ALLOW), (REFUSED, _ERRNO | _EPERM)):
@@ -87,7 +98,7 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-def _check(name: str) -> Iterator[_Instruction]:
+def _check(name: str) -> Iterator[_Instruction]:  # noqa: C901 - one table
     """The instructions for one call whose arguments matter; each way through them ends with a verdict."""
     match name:
         case "socket":
@@ -104,6 +115,12 @@ def _check(name: str) -> Iterator[_Instruction]:
             yield from _only(0, (0, 0xFFFFFFFF), _EPERM)
         case "prlimit64":
             yield from _only(0, (0,), _EPERM)  # itself
+        case "mmap":
+            yield from _never(3, (_SHARED_ANONYMOUS,), _EPERM, mask=_SHARED_ANONYMOUS)
+        case "madvise":
+            yield from _never(2, _PAGED_OUT, _EINVAL)
+        case "setsockopt":
+            yield from _never(2, _SEND_BUFFER, _EPERM)
         case "fcntl":
             yield from _never(1, _NOT_FCNTL, _EPERM)
         case "mknod":
@@ -130,8 +147,10 @@ def _only(
     yield _RETURN, 0, 0, _ALLOW
 
 
-def _never(index: int, values: tuple[int, ...], error: int) -> Iterator[_Instruction]:
-    yield from _argument(index, None)
+def _never(
+    index: int, values: tuple[int, ...], error: int, *, mask: int | None = None
+) -> Iterator[_Instruction]:
+    yield from _argument(index, mask)
     for place, value in enumerate(values):
         yield _EQUAL, len(values) - place, 0, value
     yield _RETURN, 0, 0, _ALLOW

@@ -23,7 +23,7 @@ ALLOWED: Final = """
     getpriority:140:141 getrandom:318:278 getresgid:120:150 getresuid:118:148 getrlimit:97:163
     getrusage:98:165 getsid:124:156 getsockname:51:204 getsockopt:55:209 gettid:186:178 gettimeofday:96:169
     getuid:102:174 getxattr:191:8 kill:62:129 lgetxattr:192:9 link:86: linkat:265:37 listxattr:194:11
-    llistxattr:195:12 lseek:8:62 lstat:6: madvise:28:233 map_shadow_stack:453:453 membarrier:324:283
+    llistxattr:195:12 lseek:8:62 lstat:6: map_shadow_stack:453:453 membarrier:324:283
     mincore:27:232 mkdir:83: mkdirat:258:34 mmap:9:222 mprotect:10:226 mremap:25:216 mseal:462:462
     msync:26:227 munmap:11:215 nanosleep:35:101 newfstatat:262:79 open:2: openat:257:56 openat2:437:437
     pause:34: pidfd_open:434:434 pidfd_send_signal:424:424 pipe:22: pipe2:293:59 pkey_alloc:330:289
@@ -36,10 +36,10 @@ ALLOWED: Final = """
     sched_get_priority_min:147:126 sched_getaffinity:204:123 sched_getattr:315:275 sched_getparam:143:121
     sched_getscheduler:145:120 sched_rr_get_interval:148:127 sched_yield:24:124 select:23: sendfile:40:71
     sendmmsg:307:269 sendmsg:46:211 sendto:44:206 set_robust_list:273:99 set_tid_address:218:96
-    setitimer:38:103 setpgid:109:154 setpriority:141:140 setrlimit:160:164 setsid:112:157 setsockopt:54:208
+    setitimer:38:103 setpgid:109:154 setpriority:141:140 setrlimit:160:164 setsid:112:157
     shutdown:48:210
     sigaltstack:131:132 splice:275:76 stat:4: statfs:137:43 statx:332:291 symlink:88: symlinkat:266:36
-    sync_file_range:277:84 syncfs:306:267 sysinfo:99:179 tee:276:77 tgkill:234:131 time:201:
+    sync_file_range:277:84 sysinfo:99:179 tee:276:77 tgkill:234:131 time:201:
     timer_create:222:107 timer_delete:226:111 timer_getoverrun:225:109 timer_gettime:224:108
     timer_settime:223:110 timerfd_create:283:85 timerfd_gettime:287:87 timerfd_settime:286:86 times:100:153
     tkill:200:130 truncate:76:45 umask:95:166 uname:63:160 unlink:87: unlinkat:263:35 utime:132:
@@ -64,13 +64,13 @@ REFUSED: Final = """
     seccomp:317:277 semget:64:190 set_mempolicy:238:237 setdomainname:171:162 setfsgid:123:152
     setfsuid:122:151 setgid:106:144 setgroups:116:159 sethostname:170:161 setns:308:268 setregid:114:143
     setresgid:119:149 setresuid:117:147 setreuid:113:145 settimeofday:164:170 setuid:105:146 setxattr:188:5
-    shmat:30:196 shmctl:31:195 shmdt:67:197 shmget:29:194 swapoff:168:225 swapon:167:224 syslog:103:116
+    shmat:30:196 shmctl:31:195 shmdt:67:197 shmget:29:194 swapoff:168:225 swapon:167:224 syncfs:306:267 syslog:103:116
     umount2:166:39 unshare:272:97 userfaultfd:323:282 vhangup:153:58 vmsplice:278:75
 """
 """Answered with EPERM, because programs know what that means; everything unnamed does not exist (ENOSYS)."""
 
 CHECKED: Final = """
-    clone:56:220 fcntl:72:25 ioctl:16:29 mknod:133: mknodat:259:33 personality:135:92 prctl:157:167
-    prlimit64:302:261 socket:41:198 socketpair:53:199
+    clone:56:220 fcntl:72:25 ioctl:16:29 madvise:28:233 mknod:133: mknodat:259:33 mmap:9:222
+    personality:135:92 prctl:157:167 prlimit64:302:261 setsockopt:54:208 socket:41:198 socketpair:53:199
 """
 """Allowed with some arguments; :mod:`pitchey_core.isolation.jail.seccomp` says with which."""

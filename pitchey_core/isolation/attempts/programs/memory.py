@@ -65,7 +65,11 @@ def shared_memory():
         os.unlink(name)
         write(fd, 6)
 attempt("24 MiB in /dev/shm", shared_memory)
-kept = mmap.mmap(-1, 180 * 1024**2)
+try:
+    kept = mmap.mmap(-1, 180 * 1024**2)
+except OSError as error:
+    say("HELD", why(error))
+    raise SystemExit
 for at in range(0, len(kept), 4096):
     kept[at] = 1
     if at % 2**20 == 0:
@@ -120,7 +124,7 @@ ATTEMPTS: Final = (
         "memory in files, memfd and shared memory",
         (Layer.ROOT, Layer.RLIMITS, Layer.CGROUP),
         _FILES,
-        "ENOSPC or EFBIG, then verdict memory",
+        "ENOSPC or EFBIG, then verdict memory or EPERM",
         _MEMORY,
     ),
     Attempt(
