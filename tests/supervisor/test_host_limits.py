@@ -101,6 +101,26 @@ def test_a_job_with_more_memory_than_the_host_is_refused_and_says_why(workplace:
     assert len(workplace.traces()) == 1
 
 
+def test_a_processors_own_default_is_reduced_to_what_a_small_host_has(workplace: Workplace) -> None:
+    host = host_with(workplace, host={"memory_bytes": 300 * MIB})
+    # "lite", 1 GiB, is what the test processors have of their own.
+    jobs = [workplace.job("test-noop"), workplace.job("test-hog", mib=400, seconds=0.5)]
+    records, _ = drain(workplace, host, jobs)
+    assert records[0].status is JobState.COMPLETED
+    assert records[1].error is not None
+    assert records[1].error["limit"] == "memory"
+    assert host.limits(host.spec("test-noop")).memory_bytes == 300 * MIB
+
+
+def test_what_a_configuration_asks_for_is_not_reduced(workplace: Workplace) -> None:
+    host = host_with(
+        workplace, host={"memory_bytes": 300 * MIB}, processors={"test-noop": {"instance_type": "lite"}}
+    )
+    (refused,), _ = drain(workplace, host, [workplace.job("test-noop")])
+    assert refused.status is JobState.FAILED
+    assert "wants 1.00 GiB" in (refused.error or {})["message"]
+
+
 def test_a_job_with_more_vcpus_than_the_host_runs_alone(workplace: Workplace) -> None:
     host = host_with(
         workplace, host={"vcpus": 1, "cpu_overcommit": 1, "memory_bytes": 16 * GIB, "backfill_wait": 0}

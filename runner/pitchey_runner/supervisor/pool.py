@@ -61,7 +61,7 @@ class Pool:
             UnknownName: Its instance type does not exist here.
             ConfigError: It can never run here.
         """
-        instance = self.host.instance(job.instance_type)
+        instance = self.host.instance_for(job.type, job.instance_type)
         here = self.admission.capacity
         if not here.takes(instance):
             raise ConfigError(
@@ -76,7 +76,7 @@ class Pool:
         """What the next job of a type will probably reserve: as much as the last one."""
         if job_type not in self._typical:
             try:
-                instance = self.host.instance(self.host.spec(job_type).resources)
+                instance = self.host.instance_for(job_type, self.host.spec(job_type).resources)
             except UnknownName:
                 return Capacity(0.0, 0)  # Its jobs will say so, one by one.
             self._typical[job_type] = Capacity(instance.vcpus, instance.memory_bytes, instance.gpus)
