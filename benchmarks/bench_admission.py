@@ -51,7 +51,7 @@ def measure(bench: Bench) -> None:
         root = bench_folder.root
         registry = Registry.load()
         source = find_footage(root, ToolTable(registry.tools, {}))
-        batch = write_batch(root, source.path, make_papers(root))
+        batch = write_batch(root, source.path, make_papers(root), programs=False)
         entries = yaml.safe_load(batch.read_text())["jobs"]
         row = bench.compare(
             f"{len(entries)} jobs of four processors",

@@ -100,6 +100,23 @@ class Host:
             configured.gpus,
         )
 
+    def instance_for(self, name: str, instance_name: str) -> InstanceType:
+        """What a job of processor ``name`` reserves here and may not exceed, with that instance type.
+
+        Nobody has asked for the memory of a processor's own default. Where the host has less, its jobs get what there
+        is. What a configuration says, or a job that names another instance type, is taken at its word.
+
+        Raises:
+            UnknownName: There is no such processor or instance type.
+        """
+        instance = self.instance(instance_name)
+        spec = self.registry.spec(name)
+        given = self.settings.processors.get(spec.name)
+        asked = given is not None and given.instance_type is not None
+        if asked or instance_name in self.settings.instance_types or instance_name != spec.resources:
+            return instance
+        return replace(instance, memory_bytes=min(instance.memory_bytes, self.capacity.memory_bytes))
+
     def spec(self, name: str) -> ProcessorSpec:
         """A processor's specification under this host's settings."""
         spec = self.registry.spec(name)
@@ -108,8 +125,8 @@ class Host:
 
     def limits(self, spec: ProcessorSpec, *, memory_factor: float = 1.0) -> Limits:
         """What a job of that processor may use here. More vCPUs than the host has are clamped to what it has, and so
-        is what a job gets of memory beyond its instance type."""
-        instance = self.instance(spec.resources)
+        is what a job gets of memory beyond its instance type, or by its processor's default."""
+        instance = self.instance_for(spec.name, spec.resources)
         memory = instance.memory_bytes
         if memory_factor > 1:
             memory = max(memory, min(int(memory * memory_factor), self.capacity.memory_bytes))

@@ -127,6 +127,8 @@ class HostSettings(Table):
 
     Attributes:
         vcpus: Logical CPUs; default: those that this process may run on, within the quota of its container.
+        cpu_overcommit: How often each of them may be reserved. Jobs that share CPUs are slower and no worse, and
+            few use all of theirs all of the time. Memory is never reserved twice.
         memory_bytes: Bytes; default: those of the host or of its container, less ``memory_reserve``.
         memory_reserve: Bytes that are left to everything else; default: a twentieth, at most 1 GiB.
         cgroups: Enforce limits by groups of the kernel, where they can be made; else by supervision alone.
@@ -134,6 +136,7 @@ class HostSettings(Table):
     """
 
     vcpus: float | None = Field(None, gt=0)
+    cpu_overcommit: float = Field(2.0, ge=1, le=64)
     memory_bytes: ByteSize | None = Field(None, gt=0)
     memory_reserve: ByteSize | None = Field(None, ge=0)
     cgroups: bool = True

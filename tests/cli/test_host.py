@@ -42,6 +42,13 @@ def test_doctor(cli: Cli) -> None:
     assert "everything is there" in cli("doctor", "--no-json").out
 
 
+def test_doctor_tells_which_jobs_get_less_memory_here(cli: Cli) -> None:
+    cli.environment["PITCHEY_HOST__MEMORY_BYTES"] = "1 GiB"
+    reduced = {each["name"]: each["reduced_to_bytes"] for each in cli("doctor").data["processors"]}
+    assert (reduced["video"], reduced["test-noop"]) == (1024**3, None)
+    assert "video: its jobs get 1.1 GB of memory instead of 4.3 GB" in cli("doctor", "--no-json").out
+
+
 def test_doctor_finds_a_missing_tool(cli: Cli) -> None:
     cli.environment["PITCHEY_TOOLS__SLEEP"] = "/nowhere/sleep"
     ran = cli("doctor")

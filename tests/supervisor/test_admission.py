@@ -55,6 +55,21 @@ def test_a_job_with_more_cpus_than_the_host_runs_alone(admission: Admission) -> 
     assert not admission.fits(Capacity(0.5, GIB))
 
 
+def test_cpus_are_promised_more_than_once_where_that_is_allowed_and_memory_never(clock: Clock) -> None:
+    admission = Admission(HOST, cpu_overcommit=2.0, clock=clock)
+    # All that the host has is the most that one of them can use, so it is the most that one reserves.
+    large = Capacity(16.0, GIB)
+    admission.start(large)
+    assert admission.fits(large)
+    admission.start(large)
+    assert admission.reserved.vcpus == 8.0
+    assert not admission.fits(Capacity(0.5, GIB))
+    for running in list(admission._running):
+        admission.end(running)
+    admission.start(Capacity(0.5, 5 * GIB))
+    assert not admission.fits(Capacity(0.5, 4 * GIB))
+
+
 def test_a_frozen_job_gives_back_its_cpus_and_not_its_memory(admission: Admission) -> None:
     running = admission.start(Capacity(4.0, 5 * GIB))
     running.frozen = True

@@ -101,8 +101,30 @@ def test_a_job_with_more_memory_than_the_host_is_refused_and_says_why(workplace:
     assert len(workplace.traces()) == 1
 
 
+def test_a_processors_own_default_is_reduced_to_what_a_small_host_has(workplace: Workplace) -> None:
+    host = host_with(workplace, host={"memory_bytes": 300 * MIB})
+    # "lite", 1 GiB, is what the test processors have of their own.
+    jobs = [workplace.job("test-noop"), workplace.job("test-hog", mib=400, seconds=0.5)]
+    records, _ = drain(workplace, host, jobs)
+    assert records[0].status is JobState.COMPLETED
+    assert records[1].error is not None
+    assert records[1].error["limit"] == "memory"
+    assert host.limits(host.spec("test-noop")).memory_bytes == 300 * MIB
+
+
+def test_what_a_configuration_asks_for_is_not_reduced(workplace: Workplace) -> None:
+    host = host_with(
+        workplace, host={"memory_bytes": 300 * MIB}, processors={"test-noop": {"instance_type": "lite"}}
+    )
+    (refused,), _ = drain(workplace, host, [workplace.job("test-noop")])
+    assert refused.status is JobState.FAILED
+    assert "wants 1.00 GiB" in (refused.error or {})["message"]
+
+
 def test_a_job_with_more_vcpus_than_the_host_runs_alone(workplace: Workplace) -> None:
-    host = host_with(workplace, host={"vcpus": 1, "memory_bytes": 16 * GIB, "backfill_wait": 0})
+    host = host_with(
+        workplace, host={"vcpus": 1, "cpu_overcommit": 1, "memory_bytes": 16 * GIB, "backfill_wait": 0}
+    )
     large = replace(workplace.job("test-sleep", seconds=0.3), instance_type="standard-4")
     jobs = [workplace.job("test-async", seconds=0.1), workplace.job("test-async", seconds=0.1), large]
     records, events = drain(workplace, host, jobs)
@@ -117,7 +139,9 @@ def test_a_job_with_more_vcpus_than_the_host_runs_alone(workplace: Workplace) ->
 
 
 def test_small_jobs_pass_a_large_one_that_waits_and_it_still_gets_its_turn(workplace: Workplace) -> None:
-    host = host_with(workplace, host={"vcpus": 2, "memory_bytes": 16 * GIB, "backfill_wait": 1.0})
+    host = host_with(
+        workplace, host={"vcpus": 2, "cpu_overcommit": 1, "memory_bytes": 16 * GIB, "backfill_wait": 1.0}
+    )
     first = workplace.job("test-sleep", seconds=0.5)
     large = replace(workplace.job("test-child", seconds=0.1), instance_type="standard-2")
     small = [workplace.job("test-async", seconds=0.15) for _ in range(60)]
@@ -189,7 +213,7 @@ class Paused:
 
 def test_a_paused_job_stands_still_keeps_its_lease_and_goes_on(workplace: Workplace) -> None:
     workplace.timing = {"beat": 0.2, "lease": 2.0, "cancel_poll": 0.05, "kill_grace": 0.5}
-    host = host_with(workplace, host={"vcpus": 0.5})
+    host = host_with(workplace, host={"vcpus": 0.5, "cpu_overcommit": 1})
     file = workplace.root / "pause"
     job = replace(workplace.job("test-spin"), wall_limit=3.0)
     seen: dict[str, Any] = {}

@@ -99,7 +99,7 @@ def test_small_jobs_do_not_keep_a_large_one_from_its_turn(workplace: Workplace) 
     host = Host.from_settings(
         workplace.registry,
         **workplace.overrides,
-        host={"vcpus": 2, "backfill_wait": 0},
+        host={"vcpus": 2, "cpu_overcommit": 1, "backfill_wait": 0},
         processors={"test-sleep": {"instance_type": "standard-2"}},
     )
     large = workplace.job("test-sleep", seconds=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitchey_core.capacity import host_capacity
 from pitchey_core.errors import PitcheyError
+from pitchey_core.host import Host
 from pitchey_core.slots import SUPERVISION, enforcer
 from pitchey_core.storage import display
 from pitchey_core.tools import ToolStatus, ToolTable
@@ -31,6 +33,7 @@ class Diagnosis:
 
     Attributes:
         processors: Name of each processor, with the error that keeps it from running, if there is one.
+        reduced: Those that want more memory by default than jobs may have here: what they want and what they get.
         needed_by: For each tool the processors that need it.
         store_error: Why the store cannot be used.
     """
@@ -38,6 +41,7 @@ class Diagnosis:
     tools: list[ToolStatus]
     needed_by: Mapping[str, list[str]]
     processors: Mapping[str, PitcheyError | None]
+    reduced: Mapping[str, tuple[int, int]]
     plugin_failures: list[str]
     store: Mapping[str, Any]
     store_error: PitcheyError | None
@@ -68,7 +72,11 @@ class Diagnosis:
                 for each in self.tools
             ],
             "processors": [
-                {"name": name, "error": error.as_record() if error else None}
+                {
+                    "name": name,
+                    "error": error.as_record() if error else None,
+                    "reduced_to_bytes": self.reduced[name][1] if name in self.reduced else None,
+                }
                 for name, error in self.processors.items()
             ],
             "plugin_failures": self.plugin_failures,
@@ -87,6 +95,7 @@ def examine(registry: Registry, settings: Settings) -> Diagnosis:
         tools=ToolTable(registry.tools, settings.tools).probe_all(),
         needed_by=needed,
         processors={name: _processor_error(registry, name) for name in registry.processors},
+        reduced=_reduced(Host(registry, settings)),
         plugin_failures=[str(each) for each in registry.failures],
         store=store,
         store_error=store_error,
@@ -100,6 +109,17 @@ def _processor_error(registry: Registry, name: str) -> PitcheyError | None:
     except PitcheyError as error:
         return error
     return None
+
+
+def _reduced(host: Host) -> dict[str, tuple[int, int]]:
+    found = {}
+    for name in host.registry.processors:
+        kind = host.spec(name).resources
+        with contextlib.suppress(PitcheyError):
+            wanted, given = host.instance(kind).memory_bytes, host.instance_for(name, kind).memory_bytes
+            if given < wanted:
+                found[name] = wanted, given
+    return found
 
 
 def _store(settings: Settings) -> tuple[dict[str, Any], PitcheyError | None]:

@@ -1,9 +1,10 @@
 """Which jobs may start now: what the host has, what runs, and for whom room is kept. Pure bookkeeping.
 
-Every job reserves the vCPUs, memory and accelerators of its instance type. Memory is never promised twice. A job that
-wants more vCPUs than there are runs when it has all of them. What does not fit waits in line; jobs behind it that fit
-beside what runs go first, until it has waited for :attr:`Admission.backfill_wait`. From then on room is kept for it:
-only what would still fit beside *it* may start, so that it comes to its turn when what runs now has ended.
+Every job reserves the vCPUs, memory and accelerators of its instance type. Memory is never promised twice. vCPUs are,
+up to :attr:`Admission.cpu_overcommit` times, for jobs that share them are only slower. A job that wants more vCPUs than
+there are reserves all of them once. What does not fit waits in line; jobs behind it that fit beside what runs go first,
+until it has waited for :attr:`Admission.backfill_wait`. From then on room is kept for it: only what would still fit
+beside *it* may start, so that it comes to its turn when what runs now has ended.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Admission:
 
     Args:
         capacity: What jobs may use here, all together.
+        cpu_overcommit: How often each vCPU may be reserved.
         backfill_wait: Seconds after which room is kept for what waits.
         spare: What the host could give now beyond what it gives already, in bytes; asked before a further lane starts
             beside others, for the host may have other users. ``None``: the capacity is ours alone.
@@ -63,6 +65,7 @@ class Admission:
     """
 
     capacity: Capacity
+    cpu_overcommit: float = 1.0
     backfill_wait: float = 5.0
     spare: Callable[[], int] | None = None
     clock: Callable[[], float] = time.monotonic
@@ -71,8 +74,13 @@ class Admission:
     _waiting: dict[object, _Waiting] = field(default_factory=dict)
     _started: int = 0
 
+    @property
+    def vcpus(self) -> float:
+        """How many may be reserved, all together."""
+        return self.capacity.vcpus * self.cpu_overcommit
+
     def clamped(self, demand: Capacity) -> Capacity:
-        """What a job reserves: no more than there is, so that one which wants more runs alone."""
+        """What a job reserves: no more than there is, so that one which wants more can run at all."""
         return Capacity(
             min(demand.vcpus, self.capacity.vcpus),
             min(demand.memory_bytes, self.capacity.memory_bytes),
@@ -97,7 +105,7 @@ class Admission:
         memory += self.idle_bytes if running else 0
         gpus = sum(each.demand.gpus for each in running) + demand.gpus
         here = self.capacity
-        return vcpus <= here.vcpus + _EPSILON and memory <= here.memory_bytes and gpus <= here.gpus
+        return vcpus <= self.vcpus + _EPSILON and memory <= here.memory_bytes and gpus <= here.gpus
 
     def _leaves_room(self, demand: Capacity, waiting: _Waiting) -> bool:
         """Whether the one that waits fits beside it and all that has started since it began to wait."""

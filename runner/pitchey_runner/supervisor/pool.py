@@ -50,7 +50,7 @@ class Pool:
         settings = self.host.settings.host
         # Whoever has set how much jobs may use has decided about everybody else's share as well.
         spare = available_memory if settings.memory_bytes is None else None
-        self.admission = Admission(self.host.capacity, settings.backfill_wait, spare)
+        self.admission = Admission(self.host.capacity, settings.cpu_overcommit, settings.backfill_wait, spare)
 
     # -- room ---------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ class Pool:
             UnknownName: Its instance type does not exist here.
             ConfigError: It can never run here.
         """
-        instance = self.host.instance(job.instance_type)
+        instance = self.host.instance_for(job.type, job.instance_type)
         here = self.admission.capacity
         if not here.takes(instance):
             raise ConfigError(
@@ -76,7 +76,7 @@ class Pool:
         """What the next job of a type will probably reserve: as much as the last one."""
         if job_type not in self._typical:
             try:
-                instance = self.host.instance(self.host.spec(job_type).resources)
+                instance = self.host.instance_for(job_type, self.host.spec(job_type).resources)
             except UnknownName:
                 return Capacity(0.0, 0)  # Its jobs will say so, one by one.
             self._typical[job_type] = Capacity(instance.vcpus, instance.memory_bytes, instance.gpus)
@@ -99,7 +99,7 @@ class Pool:
     def obtainable(self, job_type: str) -> int:
         """How many lanes of that type there could be in all, on an otherwise idle host."""
         here, each = self.admission.capacity, self.admission.clamped(self.typical(job_type))
-        fit = [here.vcpus / each.vcpus if each.vcpus else math.inf]
+        fit = [self.admission.vcpus / each.vcpus if each.vcpus else math.inf]
         fit += [here.memory_bytes / each.memory_bytes if each.memory_bytes else math.inf]
         most = self.host.queue(job_type).max_slots
         return max(1, min(math.floor(min(*fit, most) + 1e-9), self.max_slots or most))

@@ -54,9 +54,10 @@ def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
 
 
 def memory_on(host: Host, instance_type: str) -> int | None:
-    """Bytes that an instance type reserves on a host; ``None`` for one that it does not know."""
+    """Bytes that an instance type reserves on a host, at most what it has; ``None`` for one that it does not know."""
+    here = host.capacity
     try:
-        return host.instance(instance_type).memory_bytes
+        return min(host.instance(instance_type).memory_bytes, max(here.memory_bytes, here.total_bytes))
     except UnknownName:
         return None
 

@@ -58,6 +58,8 @@ def show_diagnosis(diagnosis: Diagnosis, *, as_json: bool) -> None:
     problems += [_with_remedy(diagnosis.store_error)] if diagnosis.store_error else []
     for problem in problems:
         click.echo(f"{click.style('problem', fg='red', bold=True)}  {printable(problem)}")
+    for name, (wanted, given) in diagnosis.reduced.items():
+        click.echo(f"note     {name}: its jobs get {amount(given)} of memory instead of {amount(wanted)}")
     if not problems:
         click.echo("everything is there")
 
