@@ -1,8 +1,8 @@
 """How soon does a job run again after ``kill -9`` of its slot, or of its supervisor?
 
-Two supervisors are at work on the host. A rule in the settings lets retries after SIGKILL wait for nothing, so that the
-time of a killed slot is the runner's own; by default up to two seconds of back-off come on top. What a killed supervisor
-held is in line again at once by default.
+Two supervisors are at work on the host. A rule in the settings lets retries after SIGKILL wait for nothing, so that
+the time of a killed slot is the runner's own; by default up to two seconds of back-off come on top. What a killed
+supervisor held is in line again at once by default.
 """
 
 from __future__ import annotations
