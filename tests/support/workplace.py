@@ -42,10 +42,10 @@ class Workplace:
     registry: Registry
     timing: dict[str, float]
     runners: list[RunningSupervisor] = field(default_factory=list)
+    url: str = ""
 
-    @property
-    def url(self) -> str:
-        return f"sqlite:///{self.root}/jobs.db"
+    def __post_init__(self) -> None:
+        self.url = self.url or f"sqlite:///{self.root}/jobs.db"
 
     @property
     def data_dir(self) -> Path:
