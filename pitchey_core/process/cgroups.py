@@ -29,6 +29,7 @@ from pitchey_core.process.tree import read_process
 __all__ = ["Cgroup", "remove_leftovers"]
 
 _SETTLE_SECONDS: Final = 2.0
+_LEFTOVER_SECONDS: Final = 0.5
 
 
 class Cgroup:
@@ -182,27 +183,29 @@ class Cgroup:
 
     def kill(self) -> bool:
         """Kill all that is in it; false if something does not die (it waits in the kernel)."""
+        return _until(self.kill_now)
 
-        def empty() -> bool:
-            if self._unified is not None:
-                _write_if_there(self._unified / "cgroup.kill", "1")
-            left = self.pids()
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+    def kill_now(self) -> bool:
+        """Kill what is there now; true if there was nothing."""
+        if self._unified is not None:
+            _write_if_there(self._unified / "cgroup.kill", "1")
+        left = self.pids()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if left:
             # Version 1 delivers no signal, not even this one, to what is frozen.
             self.thaw()
-            return not left
-
-        return _until(empty)
+        return not left
 
     def remove(self) -> bool:
         """Remove the group; false while something is in it."""
-        return _until(self._rmdir)
+        return _until(self.remove_now)
 
-    def _rmdir(self) -> bool:
+    def remove_now(self) -> bool:
+        """The same without a wait."""
         gone = True
-        for folder in self._all():
+        for folder in self._all_with_inner():
             try:
                 folder.rmdir()
             except FileNotFoundError:
@@ -218,12 +221,29 @@ class Cgroup:
             found[self._unified] = None
         return list(found)
 
+    def _all_with_inner(self) -> list[Path]:
+        """Those too that a sandbox has made inside of it, the innermost first."""
+        return [Path(inner) for folder in self._all() for inner, _, _ in os.walk(folder, topdown=False)]
+
+
 
 def remove_leftovers() -> list[str]:
-    """Kill and remove the groups whose owners are dead; returns their names."""
-    return [
-        name for name in _leftovers() if (group := Cgroup.existing(name)) and group.kill() & group.remove()
-    ]
+    """Kill and remove the groups whose owners are dead; returns their names.
+
+    All get the same short time together: one that cannot be removed now must not keep a rescue waiting.
+    """
+    left = {name: group for name in _leftovers() if (group := Cgroup.existing(name))}
+    removed: list[str] = []
+
+    def gone() -> bool:
+        for name, group in list(left.items()):
+            if group.kill_now() and group.remove_now():
+                removed.append(name)
+                del left[name]
+        return not left
+
+    _until(gone, _LEFTOVER_SECONDS)
+    return sorted(removed)
 
 
 def _leftovers() -> list[str]:
@@ -263,9 +283,9 @@ def _field(path: Path, names: tuple[str, ...]) -> int:
     return total
 
 
-def _until(so: Callable[[], bool]) -> bool:
-    """Ask until it is so, for two seconds at most."""
-    end = time.monotonic() + _SETTLE_SECONDS
+def _until(so: Callable[[], bool], seconds: float = _SETTLE_SECONDS) -> bool:
+    """Ask until it is so, for so many seconds at most."""
+    end = time.monotonic() + seconds
     pause = 0.0005
     while not so():
         if time.monotonic() > end:

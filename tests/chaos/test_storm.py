@@ -14,10 +14,12 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer
 from workplace import RunningSupervisor, Workplace, descendants_of, wait_until
 
 from pitchey_core.process import TAG_VARIABLE, processes_with_tag
@@ -137,17 +139,32 @@ def _slots_of(runner: RunningSupervisor) -> list[int]:
     return found
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def stormy(request: pytest.FixtureRequest, workplace: Workplace) -> Iterator[Workplace]:
+    """A workplace over a store of each kind."""
+    if request.param == "sqlite":
+        yield workplace
+        return
+    server = PostgresServer()
+    try:
+        workplace.store_url = server.url()
+        yield workplace
+        workplace.close()
+    finally:
+        server.remove()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0 if KILLS > 100 else 300)
 def test_a_storm_of_kills_loses_nothing_and_publishes_nothing_twice(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    stormy: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     print(f"PITCHEY_CHAOS_SEED={SEED}")
     tag = f"storm-{os.getpid()}-{SEED}"
     monkeypatch.setenv(TAG_VARIABLE, tag)
     rng = random.Random(SEED)
-    with workplace.store() as store:
-        storm = Storm(workplace, store, rng)
+    with stormy.store() as store:
+        storm = Storm(stormy, store, rng)
         done = threading.Event()
         reading = threading.Thread(target=storm.reader.run, args=(done,))
         reading.start()
@@ -177,7 +194,7 @@ def test_a_storm_of_kills_loses_nothing_and_publishes_nothing_twice(
         _check_outputs(storm.reader, records)
         _check_ledger(store, records)
     assert processes_with_tag(tag) == []
-    _check_leftovers(workplace)
+    _check_leftovers(stormy)
 
 
 def _check_end(record: JobRecord) -> None:

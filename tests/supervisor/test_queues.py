@@ -29,7 +29,7 @@ from pitchey_runner.store.interface import (
     QueueLimits,
     RateLimit,
 )
-from pitchey_runner.supervisor import Event, JobStarted, Supervisor
+from pitchey_runner.supervisor import Event, JobSettled, JobStarted, Supervisor
 from pitchey_runner.supervisor.policy import judge
 from pitchey_runner.testing.store_model import ModelStore
 from pitchey_runner.testing.store_samples import ManualClock, one_claimed
@@ -44,6 +44,25 @@ def test_jobs_of_a_key_run_one_at_a_time(workplace: Workplace) -> None:
     assert {record.status for record in records} == {JobState.COMPLETED}
     spans = sorted((record.started_at, record.completed_at) for record in records)
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def most_at_once(events: list[Event]) -> int:
+    most = now = 0
+    for event in events:
+        now += isinstance(event, JobStarted) - isinstance(event, JobSettled)
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize("queue", ["test-sleep", "*"])
+def test_the_stores_figure_for_slots_counts_instead_of_the_settings(workplace: Workplace, queue: str) -> None:
+    free, events = workplace.drain(*[workplace.job("test-sleep", seconds=0.3) for _ in range(4)])
+    assert most_at_once(events) > 1
+    with workplace.store() as store:
+        store.limit_queue(queue, QueueLimits(max_slots=1))
+    slow, events = workplace.drain(*[workplace.job("test-sleep", seconds=0.1) for _ in range(4)])
+    assert most_at_once(events) == 1
+    assert {record.status for record in [*free, *slow]} == {JobState.COMPLETED}
 
 
 def test_a_drain_waits_for_a_rate(workplace: Workplace) -> None:

@@ -69,6 +69,10 @@ class Claims:
         started = await self._unpark()
         await patiently(self.patience, self.store.promote_due)
         ready = await patiently(self.patience, self.store.ready, batch_id)
+        if ready:
+            queues = await patiently(self.patience, self.store.queues)
+            limits = [(each.name, each.limits.max_slots) for each in queues]
+            self.pool.limits = {name: most for name, most in limits if most is not None}
         for job_type in types:
             if not ready.get(job_type):
                 self.pool.admission.leave(job_type)

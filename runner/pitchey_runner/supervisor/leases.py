@@ -78,13 +78,14 @@ class Leases:
         for slot in {each.slot for each in held if each.slot is not None and not each.lost}:
             await slot.extend_lease(self.slot_seconds)
 
-    async def poll_cancellations(self) -> None:
-        """Look for cancellations more often than the heart beats."""
+    async def poll_wishes(self) -> None:
+        """Look for cancellations and pauses more often than the heart beats."""
         while True:
             await anyio.sleep(self._timing.cancel_poll)
             if self._held:
                 with contextlib.suppress(StoreError):
                     await self.apply_cancellations()
+                    await self._apply_pauses()
 
     async def apply_cancellations(self) -> None:
         """Stop the jobs whose cancellation was asked for."""
@@ -92,6 +93,14 @@ class Leases:
             held = self._held.get(claim.job_id)
             if held is not None and held.job.claim == claim:
                 await self._cancel(held)
+
+    async def _apply_pauses(self) -> None:
+        """Freeze the jobs that ought to stand still, and let the others go on."""
+        held = list(self._held.values())
+        paused = set(await in_thread(self._store.pauses, self._worker_id))
+        for each in held:
+            each.paused = each.job.claim in paused
+        await freeze_and_thaw([each for each in held if not each.lost and not each.cancelled])
 
     async def _cancel(self, held: Held) -> None:
         if held.cancelled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio.to_thread
@@ -15,7 +15,7 @@ from pitchey_core.errors import ConfigError, UnknownName
 from pitchey_core.host import Host
 from pitchey_core.resources import GIB
 from pitchey_core.slots import Executor, Slot, new_tag
-from pitchey_runner.store.interface import ClaimedJob
+from pitchey_runner.store.interface import ALL_QUEUES, ClaimedJob
 from pitchey_runner.supervisor.admission import Admission, Reservation
 
 __all__ = ["Pool"]
@@ -34,12 +34,16 @@ class Pool:
 
     A lane is one slot at work. Lanes of a type are bounded by its queue's ``max_slots``; all lanes together by what
     jobs may use of the host (:mod:`pitchey_runner.supervisor.admission`). An idle slot uses the memory that it has.
+
+    Attributes:
+        limits: Most lanes by queue where the store says so, instead of the settings; under ``*`` those of all together.
     """
 
     host: Host
     executor: Executor
     owner: str
     max_slots: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
     admission: Admission = field(init=False)
     _idle: dict[str, list[_Idle]] = field(default_factory=lambda: defaultdict(list))
     _busy: dict[Slot, str] = field(default_factory=dict)
@@ -84,8 +88,16 @@ class Pool:
 
     def has_lane(self, job_type: str) -> bool:
         """Whether its queue may have one more lane."""
-        free = self._lanes[job_type] < self.host.queue(job_type).max_slots
-        return free and (self.max_slots is None or self.admission.running < self.max_slots)
+        return self._lanes[job_type] < self._most(job_type) and self.admission.running < self._most_in_all
+
+    def _most(self, job_type: str) -> int:
+        """Lanes of one type."""
+        return self.limits.get(job_type, self.host.queue(job_type).max_slots)
+
+    @property
+    def _most_in_all(self) -> float:
+        given = math.inf if self.max_slots is None else self.max_slots
+        return min(given, self.limits.get(ALL_QUEUES, math.inf))
 
     def fits(self, demand: Capacity, who: object) -> bool:
         """Whether the host has room for it now; if not, it is in line from now on."""
@@ -101,8 +113,7 @@ class Pool:
         here, each = self.admission.capacity, self.admission.clamped(self.typical(job_type))
         fit = [self.admission.vcpus / each.vcpus if each.vcpus else math.inf]
         fit += [here.memory_bytes / each.memory_bytes if each.memory_bytes else math.inf]
-        most = self.host.queue(job_type).max_slots
-        return max(1, min(math.floor(min(*fit, most) + 1e-9), self.max_slots or most))
+        return max(1, math.floor(min(*fit, self._most(job_type), self._most_in_all) + 1e-9))
 
     def reserve(self, job_type: str, demand: Capacity) -> Reservation:
         """Count a lane before its slot exists, so that claims and room cannot run apart."""

@@ -54,10 +54,9 @@ def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
 
 
 def memory_on(host: Host, instance_type: str) -> int | None:
-    """Bytes that an instance type reserves on a host, at most what it has; ``None`` for one that it does not know."""
-    here = host.capacity
+    """Bytes that an instance type reserves on a host; ``None`` for one that it does not know."""
     try:
-        return min(host.instance(instance_type).memory_bytes, max(here.memory_bytes, here.total_bytes))
+        return host.instance(instance_type).memory_bytes
     except UnknownName:
         return None
 

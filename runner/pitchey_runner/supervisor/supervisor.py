@@ -137,7 +137,7 @@ class Supervisor:
                 if threading.current_thread() is threading.main_thread():
                     await background.start(self._heed_signals)
                 background.start_soon(self._leases.beat_forever)
-                background.start_soon(self._leases.poll_cancellations)
+                background.start_soon(self._leases.poll_wishes)
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
                 background.start_soon(self._rescue_forever)

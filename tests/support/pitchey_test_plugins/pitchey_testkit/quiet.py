@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -105,6 +106,7 @@ class Copy(PlanningProcessor[CopyPayload, CopyFacts]):
 class SleepPayload(TestPayload):
     seconds: Annotated[float, Positional()] = Field(1.0, ge=0, description="How long")
     output: bool = Field(False, description="Write an artifact first")
+    counter: str | None = Field(None, description="Each tick adds a byte to this file")
 
 
 class Sleep(Processor[SleepPayload, TestFacts]):
@@ -114,7 +116,7 @@ class Sleep(Processor[SleepPayload, TestFacts]):
         leave_trace(payload, job)
         if payload.output:
             job.artifact("slept.txt", "text/plain").write_text(f"{payload.seconds}\n")
-        _sleep(payload.seconds, job)
+        _sleep(payload.seconds, job, payload.counter)
         return TestFacts(attempt=job.attempt)
 
 
@@ -184,9 +186,12 @@ class Child(Processor[SleepPayload, TestFacts]):
         return TestFacts(attempt=job.attempt)
 
 
-def _sleep(seconds: float, job: JobContext) -> None:
+def _sleep(seconds: float, job: JobContext, counter: str | None = None) -> None:
     start = time.monotonic()
     while (passed := time.monotonic() - start) < seconds:
         job.progress(passed / seconds, "sleeping", eta_seconds=seconds - passed)
+        if counter is not None:
+            with Path(counter).open("ab") as file:
+                file.write(b".")
         time.sleep(_TICK_SECONDS)
     job.check()
