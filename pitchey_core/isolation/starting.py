@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -151,6 +152,11 @@ def _may_administer() -> bool:
     return os.geteuid() == 0
 
 
+def _above_streams(channel: socket.socket) -> socket.socket:
+    """A copy that is none of the standard streams, in whose places it may lie where the owner has closed them."""
+    return socket.socket(fileno=fcntl.fcntl(channel.fileno(), fcntl.F_DUPFD_CLOEXEC, 3))
+
+
 class Launcher:
     """A running launcher.
 
@@ -166,8 +172,8 @@ class Launcher:
         self.mode = mode_for(layers)
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with theirs:
-                number = str(theirs.fileno())
+            with theirs, _above_streams(theirs) as passed:
+                number = str(passed.fileno())
                 self._process = subprocess.Popen(
                     [interpreter(), "-I", "-S", "-B", _JAIL, number, self.mode, *groups],
                     env={"LC_ALL": "C.UTF-8"},
@@ -175,7 +181,7 @@ class Launcher:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(passed.fileno(),),
                     start_new_session=True,
                 )
             self._channel.settimeout(_START_SECONDS)

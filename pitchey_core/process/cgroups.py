@@ -226,7 +226,6 @@ class Cgroup:
         return [Path(inner) for folder in self._all() for inner, _, _ in os.walk(folder, topdown=False)]
 
 
-
 def remove_leftovers() -> list[str]:
     """Kill and remove the groups whose owners are dead; returns their names.
 

@@ -8,7 +8,15 @@ from typing import Final
 
 from pitchey_code.facts import Finding
 
-__all__ = ["PYTHON_CHECKER", "PYTHON_CHECKER_FILE", "from_deno", "from_node", "from_python"]
+__all__ = [
+    "JAVASCRIPT_CHECKER",
+    "JAVASCRIPT_CHECKER_FILE",
+    "PYTHON_CHECKER",
+    "PYTHON_CHECKER_FILE",
+    "from_checker",
+    "from_deno",
+    "from_node",
+]
 
 PYTHON_CHECKER_FILE: Final = ".pitchey-check.py"
 PYTHON_CHECKER: Final = """\
@@ -26,12 +34,25 @@ except (ValueError, RecursionError, MemoryError) as error:
 print(json.dumps(found))
 """
 
+JAVASCRIPT_CHECKER_FILE: Final = ".pitchey-check.mjs"
+JAVASCRIPT_CHECKER: Final = """\
+import vm from "node:vm";
+const found = [];
+try {
+  new vm.SourceTextModule(Deno.readTextFileSync(Deno.args[0]));
+} catch (error) {
+  found.push([0, 0, error.message]);
+}
+console.log(JSON.stringify(found));
+"""
+"""Compiles a module and does not evaluate it: V8 knows errors that the parser of ``deno lint`` forgives."""
+
 _DENO_PLACE: Final = re.compile(r"\s+at \S+:(\d+):(\d+)\s*$")
 _NODE_PLACE: Final = re.compile(r"^.*:(\d+)\n(?:.*\n)?( *)\^+", re.MULTILINE)
 
 
-def from_python(stdout: bytes) -> list[Finding]:
-    """Of the checker above."""
+def from_checker(stdout: bytes) -> list[Finding]:
+    """Of one of the checkers above."""
     return [Finding(line=line, column=column, message=words) for line, column, words in json.loads(stdout)]
 
 

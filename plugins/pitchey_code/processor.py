@@ -19,7 +19,7 @@ from pitchey_core.processor import Processor
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
-    from pitchey_core.isolation import SandboxReport
+    from pitchey_core.isolation import Program, SandboxReport
 
 __all__ = ["CodeProcessor"]
 
@@ -160,14 +160,17 @@ def _same(answer: bytes, expected: bytes) -> bool:
 
 def _check(prepared: _Prepared, facts: CodeFacts, job: JobContext) -> None:
     facts.ran = False
+    for parser in prepared.runtime.parsers(prepared.file):
+        _parse(parser, prepared, facts, job)
+        if facts.verdict != "ok":
+            return
+
+
+def _parse(parser: Program, prepared: _Prepared, facts: CodeFacts, job: JobContext) -> None:
     runtime = prepared.runtime
-    report = job.sandbox(
-        runtime.parser(prepared.file),
-        prepared.policy,
-        files={**prepared.files, **runtime.parser_files},
-    )
+    report = job.sandbox(parser, prepared.policy, files={**prepared.files, **runtime.parser_files})
     _take(facts, report)
-    facts.usage = resources_of(report)
+    facts.usage = added(facts.usage, resources_of(report))
     facts.verdict = verdict_of(report)
     if report.verdict not in {Verdict.OK, Verdict.RUNTIME_ERROR}:
         facts.detail = report.detail

@@ -10,7 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from pitchey_code.checking import PYTHON_CHECKER, PYTHON_CHECKER_FILE, from_deno, from_node, from_python
+from pitchey_code.checking import (
+    JAVASCRIPT_CHECKER,
+    JAVASCRIPT_CHECKER_FILE,
+    PYTHON_CHECKER,
+    PYTHON_CHECKER_FILE,
+    from_checker,
+    from_deno,
+    from_node,
+)
 from pitchey_core.errors import ToolMissing
 from pitchey_core.isolation import Program
 from pitchey_core.isolation.interpreter import python_program
@@ -33,7 +41,7 @@ class Runtime(ABC):
     Attributes:
         name: What the facts call it.
         suffix: Of a source that comes without a name.
-        parser_files: What the parser needs in the working folder beside the source.
+        parser_files: What the parsers need in the working folder beside the source.
     """
 
     name: str
@@ -45,8 +53,8 @@ class Runtime(ABC):
         """How to run a source file of the working folder."""
 
     @abstractmethod
-    def parser(self, file: str) -> Program:
-        """How to parse it, and do nothing more."""
+    def parsers(self, file: str) -> Sequence[Program]:
+        """How to parse it, and do nothing more; each forgives what the next does not."""
 
     @abstractmethod
     def findings(self, report: SandboxReport) -> list[Finding]:
@@ -74,11 +82,11 @@ class _Python(Runtime):
     def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:  # noqa: ARG002
         return python_program(file, args, warm=self.warm)
 
-    def parser(self, file: str) -> Program:
-        return python_program(PYTHON_CHECKER_FILE, [file], warm=self.warm)
+    def parsers(self, file: str) -> Sequence[Program]:
+        return [python_program(PYTHON_CHECKER_FILE, [file], warm=self.warm)]
 
     def findings(self, report: SandboxReport) -> list[Finding]:
-        return from_python(report.stdout.data)
+        return from_checker(report.stdout.data)
 
     def address_space(self, memory_bytes: int) -> int | None:
         return 2 * memory_bytes + _SPARE
@@ -88,6 +96,7 @@ class _Deno(Runtime):
     """Deno, with no permission but for its own folder. The walls hold without that, too."""
 
     name = "deno"
+    parser_files = MappingProxyType({JAVASCRIPT_CHECKER_FILE: JAVASCRIPT_CHECKER.encode()})
 
     def __init__(self, binary: Path, suffix: str, *, isolated: bool) -> None:
         self.binary = binary
@@ -106,15 +115,28 @@ class _Deno(Runtime):
         ]
         return self._started("run", *flags, file, *args)
 
-    def parser(self, file: str) -> Program:
+    def parsers(self, file: str) -> Sequence[Program]:
         # Not "check", which is for types.
-        return self._started("lint", "--no-config", "--json", file)
+        first = self._started("lint", "--no-config", "--json", file)
+        if self.suffix == ".ts":
+            return [first]
+        flags = (
+            "--no-remote",
+            "--no-npm",
+            "--no-config",
+            "--no-lock",
+            "--no-prompt",
+            "--quiet",
+            "--allow-read=.",
+        )
+        return [first, self._started("run", *flags, JAVASCRIPT_CHECKER_FILE, file)]
 
     def _started(self, *args: str) -> Program:
         return Program((str(self.binary), *args), self.env, (self.binary,))
 
     def findings(self, report: SandboxReport) -> list[Finding]:
-        return from_deno(report.stdout.data)
+        answer = report.stdout.data
+        return from_checker(answer) if answer.startswith(b"[") else from_deno(answer)
 
 
 class _Node(Runtime):
@@ -129,8 +151,8 @@ class _Node(Runtime):
     def program(self, file: str, args: Sequence[str], memory_bytes: int) -> Program:
         return self._started(f"--max-old-space-size={memory_bytes // _MIB}", file, *args)
 
-    def parser(self, file: str) -> Program:
-        return self._started("--check", file)
+    def parsers(self, file: str) -> Sequence[Program]:
+        return [self._started("--check", file)]
 
     def _started(self, *args: str) -> Program:
         return Program((str(self.binary), *args), {"NO_COLOR": "1"}, (self.binary,))

@@ -232,3 +232,11 @@ def test_a_group_of_version_2_is_delegated_only_to_who_is_alone_in_it() -> None:
 def test_a_name_tells_its_owner() -> None:
     ticks = process_start_ticks(os.getpid())
     assert owned_name("slot").endswith(f"-{os.getpid()}-{ticks}")
+
+
+def test_a_group_goes_with_those_that_were_made_inside_of_it(group: Cgroup) -> None:
+    inner = [folder / "inner" / "innermost" for folder in group._all()]
+    for each in inner:
+        each.mkdir(parents=True)
+    assert group.remove()
+    assert not any(each.exists() for each in inner)

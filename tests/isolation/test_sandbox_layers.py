@@ -92,6 +92,12 @@ def test_where_one_wall_is_missing_the_others_hold(run: Run, tmp_path: Path, lay
     assert {name for name in ("secret", "written", "connected", "parent") if found[name] == "1"} == set()
 
 
+def test_without_a_namespace_of_processes_there_is_no_proc(run: Run) -> None:
+    source = "import os; print([os.path.exists(f'{each}/self/status') for each in ('/proc', '/.proc')])"
+    report = run(source, layers=ALL_LAYERS - {Layer.NAMESPACES})
+    assert report.stdout.data == b"[False, False]\n", report
+
+
 def test_memory_is_counted_by_a_supervisor_where_there_is_no_cgroup(run: Run) -> None:
     with Sandbox(cgroups=False) as sandbox:
         report = run(

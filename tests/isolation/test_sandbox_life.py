@@ -34,8 +34,12 @@ def _mounts() -> int:
 
 
 def _groups(pid: int) -> list[Path]:
+    # Others make and remove theirs meanwhile, which os.walk() passes over.
     return [
-        each for root in Path("/sys/fs/cgroup").glob("*") for each in root.rglob(f"pitchey-sandbox-*-{pid}-*")
+        Path(above, name)
+        for above, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith("pitchey-sandbox-") and f"-{pid}-" in name
     ]
 
 
@@ -268,3 +272,29 @@ def test_groups_of_an_owner_that_was_killed_with_its_launcher_are_removed() -> N
         kill_tree(owner.pid)
     remove_left_groups()
     assert _groups(owner.pid) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "for each in (0, 1, 2): os.close(each)",
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))",
+        "folder = sys.argv[2] + '/gone'; os.mkdir(folder); os.chdir(folder); os.rmdir(folder)",
+    ],
+    ids=["closed streams", "few descriptors", "no working folder"],
+)
+def test_an_owner_in_odd_circumstances_is_served(tmp_path: Path, host: str) -> None:
+    script = f"""
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from sandboxed import POLICY, python
+from pitchey_core.isolation import Sandbox
+answer = os.open(sys.argv[2] + "/answer", os.O_WRONLY | os.O_CREAT)
+{host}
+with Sandbox() as sandbox:
+    for warm in (True, False):
+        os.write(answer, sandbox.run(python(warm=warm), POLICY, files={{"main.py": b"print(1)"}}).stdout.data)
+"""
+    support = str(Path(__file__).parents[1] / "support")
+    subprocess.run([sys.executable, "-c", script, support, str(tmp_path)], timeout=60, check=True)
+    assert (tmp_path / "answer").read_bytes() == b"1\n1\n"

@@ -281,7 +281,7 @@ def test_calls_of_other_interfaces_end_the_program(run: Run) -> None:
     assert (report.verdict, report.signal) == (Verdict.SIGNAL, 31), report
     thirty_two_bit = """
         import ctypes, mmap
-        page = mmap.mmap(-1, 4096, prot=7)
+        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=7)
         page.write(b"\\x53\\xb8\\x14\\0\\0\\0\\xcd\\x80\\x5b\\xc3")  # getpid through int 0x80
         function = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
         print("returned", function())

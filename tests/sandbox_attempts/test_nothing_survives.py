@@ -21,12 +21,12 @@ HOSTILE = [attempt for attempt in ATTEMPTS if attempt.number in {1, 2, 12, 16, 1
 
 def _cgroups() -> set[str]:
     """Control groups that sandboxes of this process made."""
-    roots = [Path("/sys/fs/cgroup")]
+    # Others make and remove theirs meanwhile, which os.walk() passes over.
     return {
-        str(folder)
-        for root in roots
-        for folder in root.glob("**/*pitchey-sandbox-*")
-        if f"-{os.getpid()}-" in folder.name
+        os.path.join(above, name)
+        for above, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if "pitchey-sandbox-" in name and f"-{os.getpid()}-" in name
     }
 
 

@@ -50,7 +50,7 @@ from pitchey_core.process.landlock import DEVICE, OWN, READ, SYSTEM, restrict, r
 __all__ = ["Cell"]
 
 _CHANNEL: Final = 3
-_HIGH: Final = 64
+_HIGH: Final = 6
 _SETUP_FAILED: Final = 125
 _ETC: Final = ("/etc",)
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -150,7 +150,7 @@ class Cell:
             # To map it makes memory that nobody but a cgroup can count.
             unmount("/dev/zero")
         kept = self._order["keep_proc"]
-        words = mount_proc(kept=kept) if self._first else "no /proc"
+        words = mount_proc(kept=kept, wanted=self._first)
         return f"mount namespace, read-only root, {words}"
 
     def _draw_rules(self) -> str:

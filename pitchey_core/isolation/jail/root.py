@@ -105,14 +105,18 @@ def mount_own(size: int, inodes: int, owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def mount_proc(*, kept: bool) -> str:
+def mount_proc(*, kept: bool, wanted: bool) -> str:
     """A ``/proc`` of this PID namespace, read-only; only of processes where the kernel can leave out the rest.
+
+    Args:
+        kept: The host's is still there, and is removed.
+        wanted: Whether there is such a namespace.
 
     Returns:
         What it is, in words. Where the kernel refuses it, it is empty: so it is in some containers.
     """
     try:
-        return _mount_proc()
+        return _mount_proc() if wanted else "no /proc"
     finally:
         if kept:
             unmount(_OLD_PROC)
