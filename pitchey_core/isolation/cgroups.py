@@ -72,8 +72,9 @@ class Groups:
         """A group that nobody is in; ``None`` where there are none."""
         if not self._made:
             return None
-        if self._free:
-            return self._free.pop()
+        for place, group in enumerate(self._free):
+            if group.is_empty():
+                return self._free.pop(place)
         self._count += 1
         group = Group({each: each.folder / str(self._count) for each in self._made})
         group.make()
@@ -135,6 +136,10 @@ class Group:
         self._open = {}
         for path in self._folders.values():
             _remove(path)
+
+    def is_empty(self) -> bool:
+        """Whether the kernel counts nobody in it any more, which it may do for a moment after they have died."""
+        return "pids" not in self._by_controller or int(self._read("pids", "pids.current")) == 0
 
     def join_files(self) -> list[int]:
         """Descriptors for the first process to write ``0`` to."""

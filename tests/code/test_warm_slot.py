@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import anyio
+from workplace import exists
 
 from pitchey_core.host import Host
 from pitchey_core.process import descendants
@@ -13,9 +13,9 @@ from pitchey_core.registry import Registry
 from pitchey_core.slots import LocalExecutor, new_tag
 
 
-def _launchers() -> set[int]:
+def _launchers(warden: int) -> set[int]:
     found = set()
-    for pid in descendants(os.getpid()):
+    for pid in descendants(warden):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -47,11 +47,11 @@ def test_the_launcher_stays(tmp_path: Path) -> None:
                 assert outcome.error is None
                 assert outcome.facts is not None
                 assert outcome.facts["stdout"] == f"{number}\n"
-                seen.append(_launchers())
+                seen.append(_launchers(slot._process.pid))
         finally:
             await slot.close()
 
     anyio.run(main)
     assert len(seen[0]) == 1
     assert seen[0] == seen[1] == seen[2]
-    assert _launchers() == set()
+    assert not any(exists(pid) for pid in seen[0])

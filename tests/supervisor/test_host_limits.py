@@ -23,11 +23,8 @@ from pitchey_core.resources import GIB, MIB
 from pitchey_runner.store import open_store
 from pitchey_runner.store.interface import (
     AttemptOutcome,
-    Beat,
-    Directive,
     JobRecord,
     JobState,
-    JobStore,
     NewJob,
 )
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted, Supervisor
@@ -144,7 +141,7 @@ def test_small_jobs_pass_a_large_one_that_waits_and_it_still_gets_its_turn(workp
     )
     first = workplace.job("test-sleep", seconds=0.5)
     large = replace(workplace.job("test-child", seconds=0.1), instance_type="standard-2")
-    small = [workplace.job("test-async", seconds=0.15) for _ in range(60)]
+    small = [workplace.job("test-async", seconds=0.15) for _ in range(120)]
     records, _ = drain(workplace, host, [first, large, *small])
     assert {record.status for record in records} == {JobState.COMPLETED}
     order = [trace["job_id"] for trace in workplace.traces()]
@@ -190,38 +187,17 @@ def test_more_memory_is_never_more_than_the_host_has(workplace: Workplace) -> No
     assert host.limits(spec, memory_factor=1.5).memory_bytes == 220 * MIB
 
 
-class Paused:
-    """A store of which one job is paused while a file is there; everything else is the real one's."""
-
-    def __init__(self, store: JobStore, job_id: str, file: Path) -> None:
-        self._store = store
-        self._job_id = job_id
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def beat(self, worker_id: str, beats: Sequence[Beat], **load: Any) -> list[Directive]:
-        told = self._store.beat(worker_id, beats, **load)
-        if not self._file.exists():
-            return told
-        return [
-            Directive.PAUSE if beat.claim.job_id == self._job_id and each is Directive.CONTINUE else each
-            for beat, each in zip(beats, told, strict=True)
-        ]
-
-
 def test_a_paused_job_stands_still_keeps_its_lease_and_goes_on(workplace: Workplace) -> None:
     workplace.timing = {"beat": 0.2, "lease": 2.0, "cancel_poll": 0.05, "kill_grace": 0.5}
     host = host_with(workplace, host={"vcpus": 0.5, "cpu_overcommit": 1})
-    file = workplace.root / "pause"
     job = replace(workplace.job("test-spin"), wall_limit=3.0)
     seen: dict[str, Any] = {}
 
     async def pause_and_resume(supervisor: Supervisor) -> None:
         await until(workplace.traces)
         pid = workplace.traces()[0]["pid"]
-        file.touch()
+        with open_store(workplace.url) as elsewhere:
+            elsewhere.pause([job.id])
         await until(
             lambda: any(each.reservation and each.reservation.frozen for each in supervisor._held.values())
         )
@@ -236,12 +212,13 @@ def test_a_paused_job_stands_still_keeps_its_lease_and_goes_on(workplace: Workpl
         assert before is not None
         assert after is not None
         seen.update(used=after.cpu_us - before.cpu_us, other=record and record.status)
-        file.unlink()
+        with open_store(workplace.url) as elsewhere:
+            elsewhere.resume([job.id])
 
     other = workplace.job("test-noop")
     with workplace.store() as store:
         store.enqueue([job])
-        supervisor = Supervisor(Paused(store, job.id, file), host)  # type: ignore[arg-type]
+        supervisor = Supervisor(store, host)
 
         async def main() -> None:
             async with anyio.create_task_group() as group:
