@@ -45,6 +45,7 @@ def measure(bench: Bench) -> None:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     with workbench():
         os.environ["PITCHEY_MODEL_CACHE"] = str(Path.cwd() / "cache")
+        os.environ["PITCHEY_DATA_DIR"] = str(Path.cwd() / "data")
         library = [sys.executable, "-c", LIBRARY]
         bare = [sys.executable, "-c", BARE]
         command = [str(pitchey_run()), "inference", "-m", "sentiment-v1", "--text", TEXT, "--json"]

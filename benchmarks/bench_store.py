@@ -25,6 +25,7 @@ import anyio
 from harness import Bench, at_most, expect, in_turn, run_benchmark
 from workbench import WarmSlot, Workbench, workbench
 
+from pitchey_core.order import pack_orders
 from pitchey_runner.store import open_store
 from pitchey_runner.store.interface import (
     AttemptOutcome,
@@ -300,11 +301,12 @@ def _echo_forever(pipe: Connection) -> None:
 
 
 def _through_pipe(slot: WarmSlot, pipe: Connection, jobs: int) -> float:
-    records = [slot.order(JOB_TYPE, {"value": value}, None).as_record() for value in range(jobs)]
+    orders = [slot.order(JOB_TYPE, {"value": value}, None) for value in range(jobs)]
+    records = [pack_orders([order]) for order in orders]
     started = time.perf_counter()
     for record in records:
         pipe.send(record)
-        expect(pipe.recv()["payload"] == record["payload"], "the pipe returned something else")
+        expect(pipe.recv() == record, "the pipe returned something else")
     return time.perf_counter() - started
 
 

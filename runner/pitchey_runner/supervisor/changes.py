@@ -14,11 +14,11 @@ from pitchey_runner.store.interface import JobStore
 __all__ = ["heed_changes"]
 
 _WAIT_SECONDS: Final = 0.1
-_PAUSE_SECONDS: Final = 0.02
+_PAUSE_SECONDS: Final = 0.005
 
 
 async def heed_changes(store: JobStore, wake: Callable[[], None]) -> None:
-    """Call ``wake`` as soon as the store has changed, yet at most 50 times a second; until cancelled."""
+    """Call ``wake`` as soon as the store has changed, yet at most 200 times a second; until cancelled."""
     seen = -1
     while True:
         try:
