@@ -1,7 +1,7 @@
 """Runs a command as a user without rights, where the tests run as root.
 
-The interpreter may lie in a folder that only root can enter (in root's home). So this makes a mount namespace of its own,
-in which such a folder is covered by an empty one that holds what is needed and nothing else.
+The interpreter may lie in a folder that only root can enter, such as root's home. So this makes a mount namespace of
+its own, in which such a folder is covered by an empty one that holds what is needed and nothing else.
 
 Run as ``python plain_user.py UID PATH … -- COMMAND …``.
 """
