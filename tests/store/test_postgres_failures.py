@@ -250,25 +250,6 @@ def test_maintenance_gives_up_soon_where_others_are_in_its_way(store: JobStore, 
     assert store.purge([finished.job_id]) == 1
 
 
-def test_events_that_are_committed_late_are_not_missed(
-    store: JobStore, durable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Their numbers are lower than those of events that are there already."""
-    monkeypatch.setattr(postgres_store, "_EVENTS_PATIENCE_SECONDS", 0.2)
-    store.enqueue([job()])
-    (first,) = store.events()
-    with psycopg.connect(durable) as late:
-        late.execute(
-            "INSERT INTO job_event (job_seq, at, kind, state) SELECT seq, 0, 'late', 'pending' FROM job"
-        )
-        store.enqueue([job()])
-        assert [event.seq for event in store.events()] == [first.seq], "the next one may still come"
-        late.commit()
-    followed = store.events(after=first.seq)
-    assert [event.kind for event in followed] == ["late", "enqueued"]
-    assert followed[0].seq < followed[1].seq
-
-
 def test_a_cancellation_is_not_lost_between_two_states(durable: str) -> None:
     """It is asked for while the job goes back and forth between waiting and running."""
     with open_store(durable) as one, open_store(durable) as other:

@@ -113,6 +113,9 @@ class PostgresConnection:
     def gate(self) -> None:
         self.execute("SELECT pg_advisory_xact_lock(:gate)", {"gate": _GATE})
 
+    def close_ledger(self) -> None:
+        self.execute("LOCK TABLE ledger IN SHARE MODE")
+
     def _run_many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         if not rows:
             return []

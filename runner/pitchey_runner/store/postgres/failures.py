@@ -36,6 +36,9 @@ def is_gone(error: BaseException) -> bool:
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may succeed at once: others were in its way, and it changed nothing."""
+    if isinstance(error, errors.UniqueViolation):
+        # Two retries, or one and a submission, have looked before the other one committed: a second look sees it.
+        return error.diag.constraint_name == "job_unique"
     return isinstance(error, _PASSING)
 
 

@@ -10,6 +10,7 @@ import psycopg
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.postgres.changes import CHANNEL
 from pitchey_runner.store.postgres.connection import PostgresConnection, connect
+from pitchey_runner.store.postgres.event_horizon import ANNOUNCE
 from pitchey_runner.store.postgres.location import Location, locate
 from pitchey_runner.store.postgres.writing import CLOCK
 from pitchey_runner.store.records import NewJob
@@ -45,7 +46,7 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
         )
     ours = PostgresConnection(raw)
     try:
-        now = ours.execute(f"SELECT {CLOCK} AS now").fetchall()[0]["now"]
+        now = ours.execute(f"SELECT {CLOCK} AS now, {ANNOUNCE}").fetchall()[0]["now"]
         answers = producing.enqueue(ours, int(now), producing.prepare(jobs, None), None)
         # Heard when, and if, the transaction commits.
         raw.execute(f"NOTIFY {CHANNEL}")

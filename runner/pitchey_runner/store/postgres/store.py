@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.postgres.changes import Listener, Notifier
+from pitchey_runner.store.postgres.event_horizon import settled_event
 from pitchey_runner.store.postgres.location import Location
 from pitchey_runner.store.postgres.reading import ReaderPool
 from pitchey_runner.store.postgres.writing import CLOCK, WritingConnection, group_writer
 from pitchey_runner.store.records import JobEvent
 from pitchey_runner.store.sql import producing, queueing, rescuing, scheduling, working
 from pitchey_runner.store.sql.connection import SqlConnection
+from pitchey_runner.store.sql.statements import LAST_EVENT
 from pitchey_runner.store.sql.store import SqlStore
 
 __all__ = ["PostgresStore"]
@@ -32,14 +33,7 @@ _MAINTENANCE = frozenset(
 )
 _BRIEFLY = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '1s', true)"
 _AS_BEFORE = "SET LOCAL statement_timeout TO DEFAULT; SET LOCAL lock_timeout TO DEFAULT"
-
-_WRITING_EVENTS = """
-SELECT virtualtransaction AS writer FROM pg_locks
- WHERE locktype = 'relation' AND relation = 'job_event'::regclass AND mode = 'RowExclusiveLock'
-   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-_LAST_EVENT = "SELECT last_value AS seq FROM job_event_seq_seq"
-_EVENTS_PATIENCE_SECONDS = 2.0
+_LAST_SETTLED_EVENT = LAST_EVENT + " WHERE seq <= :settled"
 
 
 class PostgresStore(SqlStore):
@@ -64,7 +58,6 @@ class PostgresStore(SqlStore):
         self._readers = ReaderPool(location)
         self._notifier = Notifier(self._readers)
         self._listener = Listener(location)
-        self._settled_events = 0
 
     def close(self) -> None:
         if os.getpid() != self._pid:
@@ -85,26 +78,12 @@ class PostgresStore(SqlStore):
     def events(self, *, job_id: str | None = None, after: int = 0, limit: int = 1000) -> list[JobEvent]:
         if job_id is not None:
             return super().events(job_id=job_id, after=after, limit=limit)
-        last = self._last_settled_event()
+        last = self._look(settled_event)
         return [event for event in super().events(after=after, limit=limit) if event.seq <= last]
 
-    def _last_settled_event(self) -> int:
-        """The number up to which no event can still appear.
-
-        Numbers are given before the commit: an event can become visible after others with higher numbers, and who
-        follows the events would never see it. Whoever may yet commit one holds a lock on the table; once all who do
-        so now are through, all numbers given up to now are settled.
-        """
-        last = self._read(_LAST_EVENT)[0]["seq"]
-        writers = {row["writer"] for row in self._read(_WRITING_EVENTS)}
-        end = time.monotonic() + _EVENTS_PATIENCE_SECONDS
-        while writers:
-            if time.monotonic() > end:
-                return self._settled_events
-            time.sleep(0.002)
-            writers &= {row["writer"] for row in self._read(_WRITING_EVENTS)}
-        self._settled_events = max(self._settled_events, last)
-        return self._settled_events
+    def last_event(self) -> int:
+        settled = {"settled": self._look(settled_event)}
+        return int(self._read(_LAST_SETTLED_EVENT, settled)[0]["seq"])
 
     def _clock(self) -> int:
         if self._time is not None:

@@ -18,6 +18,7 @@ import psycopg
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.postgres.connection import PostgresConnection, connect
+from pitchey_runner.store.postgres.event_horizon import ANNOUNCE
 from pitchey_runner.store.postgres.failures import is_gone, is_passing, translated
 from pitchey_runner.store.postgres.location import Location
 from pitchey_runner.store.postgres.watchdog import answering
@@ -33,7 +34,7 @@ CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 _TRIES = 5
 _FIRST_EVENT = "(SELECT last_value FROM job_event_seq_seq)"
-_BEGIN = f"BEGIN; SELECT {CLOCK}, (pg_current_xact_id()::text::numeric % 4294967296)::bigint, {_FIRST_EVENT}"
+_BEGIN = f"BEGIN; SELECT {CLOCK}, (pg_current_xact_id()::text::numeric % 4294967296)::bigint, {_FIRST_EVENT}, {ANNOUNCE}"
 # Who has not ended holds a lock on the number of its transaction.
 _IN_PROGRESS = """
 SELECT FROM pg_locks WHERE locktype = 'transactionid' AND transactionid = %s::text::xid AND granted
@@ -59,7 +60,7 @@ class WritingConnection(PostgresConnection):
         """Begin a transaction, at the server's time or another clock's."""
         begun = self.raw.execute(_BEGIN, prepare=False)
         begun.nextset()
-        self.now, self.number, self.first_event = begun.fetchone() or (0, 0, 0)
+        self.now, self.number, self.first_event, _ = begun.fetchone() or (0, 0, 0, None)
         if clock is not None:
             self.now = clock()
 

@@ -96,7 +96,8 @@ def refuse_over_budget(connection: SqlConnection, now: int, jobs: Iterable[NewJo
 
 
 def charge(connection: SqlConnection, now: int, entries: Sequence[dict[str, Any]]) -> None:
-    """Add ledger entries to the budgets that cover them, and record the thresholds that this reaches."""
+    """Add ledger entries, which are written already, to the budgets that cover them, and record the thresholds that
+    this reaches."""
     rows = connection.execute(statements.BUDGETS, period_starts(now)).fetchall()
     if not rows:
         return
@@ -117,6 +118,9 @@ def set_budget(connection: SqlConnection, now: int, budget: Budget) -> BudgetSta
         "limit_nanos": budget.limit_nanos,
         "action": budget.action.value,
     }
+    # An attempt that ends meanwhile writes its entry, and then looks for budgets: it is either in the sum, or it waits
+    # here and finds this one.
+    connection.close_ledger()
     connection.execute(statements.SET_BUDGET, row)
     connection.execute(statements.FORGET_SPENDING, row)
     spent_by = statements.SPENT_BY[budget.scope.value]

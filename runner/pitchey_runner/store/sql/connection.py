@@ -57,3 +57,6 @@ class SqlConnection(Protocol):
 
     def gate(self) -> None:
         """Let one transaction pass at a time, until it ends: for those that count before they write."""
+
+    def close_ledger(self) -> None:
+        """Wait for those who have written to the ledger, and keep others from it until the transaction ends."""

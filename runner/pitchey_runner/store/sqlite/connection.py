@@ -54,6 +54,9 @@ class SqliteConnection(sqlite3.Connection):
     def gate(self) -> None:
         pass
 
+    def close_ledger(self) -> None:
+        pass
+
 
 def connect_writer(path: Path) -> SqliteConnection:
     """A connection whose commits survive a power cut; creates the file."""

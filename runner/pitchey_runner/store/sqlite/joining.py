@@ -78,6 +78,9 @@ class _JoinedConnection:
     def gate(self) -> None:
         pass
 
+    def close_ledger(self) -> None:
+        pass
+
 
 def _check_database(path: Path, connection: _JoinedConnection) -> None:
     dialect = connection.sqlalchemy.dialect.name
