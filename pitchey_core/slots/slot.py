@@ -42,6 +42,7 @@ class Outcome:
         manifest: Staged outputs, as JSON data of :class:`pitchey_core.storage.Manifest`; ``None`` if there are none.
         usage: ``usage.complete`` is false where the process died.
         died: The process of the job is gone, with everything that ran in it.
+        enforced_by: What limited its memory, see :class:`Slot`.
         begun: False for a job that stood behind one that died: nothing was done for it, and it may be run again.
     """
 
@@ -53,6 +54,7 @@ class Outcome:
     log_path: str | None
     died: bool = False
     begun: bool = True
+    enforced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class Slot:
         kind = frame["kind"]
         if kind == "done":
             order = by_key.get(frame["key"])
-            return [] if order is None else [_done(order, frame)]
+            return [] if order is None else [_done(order, frame, self.enforced_by)]
         if kind == "ready" and frame["version"] != PROTOCOL_VERSION:
             raise ProtocolError(
                 f"the slot speaks version {frame['version']} of the protocol, this host {PROTOCOL_VERSION}"
@@ -222,7 +224,8 @@ class Slot:
         elif kind == "stats" and report is not None:
             report(Report(None, cpu_us=frame["cpu_us"], memory_bytes=frame["memory_bytes"]))
         elif kind == "died":
-            return _died(frame, [order for key, order in by_key.items() if key not in outcomes])
+            left = [order for key, order in by_key.items() if key not in outcomes]
+            return _died(frame, left, self.enforced_by)
         return []
 
     async def cancel(self, key: str, *, grace_seconds: float = KILL_GRACE_SECONDS) -> None:
@@ -307,7 +310,7 @@ class Slot:
                 return frames
 
 
-def _done(order: JobOrder, frame: dict[str, Any]) -> Outcome:
+def _done(order: JobOrder, frame: dict[str, Any], enforced_by: str | None) -> Outcome:
     return Outcome(
         order,
         frame["facts"],
@@ -315,17 +318,18 @@ def _done(order: JobOrder, frame: dict[str, Any]) -> Outcome:
         Usage(**frame["usage"]),
         error_from_record(frame["error"]) if frame["error"] else None,
         frame["log_path"],
+        enforced_by=enforced_by,
     )
 
 
-def _died(frame: dict[str, Any], waiting: Sequence[JobOrder]) -> list[Outcome]:
+def _died(frame: dict[str, Any], waiting: Sequence[JobOrder], enforced_by: str | None) -> list[Outcome]:
     unrun = set(frame["unrun"])
     running = [order for order in waiting if order.key not in unrun]
     shares = Usage.from_record(frame["usage"]).split(len(running)) if running else []
     error = error_from_record(frame["error"])
     return [
         *(
-            Outcome(order, None, None, usage, error, frame["log_path"], died=True)
+            Outcome(order, None, None, usage, error, frame["log_path"], died=True, enforced_by=enforced_by)
             for order, usage in zip(running, shares, strict=True)
         ),
         *(_unrun(order, error) for order in waiting if order.key in unrun),

@@ -31,6 +31,7 @@ def test_a_worker_tells_its_metrics(cli: Cli, eventually: Callable[..., Any]) ->
     assert cli("submit", "test-noop").code == 0
     assert cli("submit", "test-fail", "InputError").code == 0
     assert cli("submit", "test-sleep", "60", "--delay", "3600").code == 0
+    assert cli("queues", "set", "test-noop", "--max-slots", "2").code == 0
     worker = cli.start("work", "--metrics", "127.0.0.1:0", "--json")
     assert worker.stderr is not None
     line = worker.stderr.readline().decode()
@@ -54,6 +55,8 @@ def test_a_worker_tells_its_metrics(cli: Cli, eventually: Callable[..., Any]) ->
     assert found["pitchey_jobs_running", (("queue", "test-noop"),)] == 0
     assert found["pitchey_job_wait_seconds_count", (("queue", "test-noop"),)] == 1
     assert found["pitchey_store_up", ()] == 1
+    assert found["pitchey_slots_max", (("queue", "test-noop"),)] == 2, "as the store says"
+    assert found["pitchey_slots_max", (("queue", "test-sleep"),)] == 4, "as the settings say"
     assert 0 <= found["pitchey_host_cpu_ratio", ()] <= 1
     assert found["pitchey_host_memory_total_bytes", ()] > found["pitchey_host_memory_available_bytes", ()] > 0
     assert [name for name, _ in found if name == "pitchey_worker_heartbeat_age_seconds"]

@@ -18,6 +18,7 @@ from pitchey_runner.store.queue_records import (
     ReasonKind,
 )
 from pitchey_runner.store.records import JobRecord, JobState
+from pitchey_runner.store.waiting_for_room import WorkerRoom, at_once, why_no_room
 
 __all__ = ["Circumstances", "QueueLoad", "explain"]
 
@@ -45,7 +46,7 @@ class Circumstances:
         parents: Of unmet dependencies: id, state, policy.
         queues: Those with limits that concern it.
         running: Jobs of its type that run.
-        workers: Live workers for its type.
+        workers: Live workers for its type, each with its room.
     """
 
     now: int
@@ -57,15 +58,27 @@ class Circumstances:
     queues: Sequence[QueueLoad]
     budgets: Sequence[BudgetStatus]
     running: int
-    workers: int
+    workers: Sequence[WorkerRoom]
     typical: Estimate | None
 
 
 def explain(job: JobRecord, about: Circumstances) -> Explanation:
     """Every reason that holds now, what somebody has to do something about first."""
-    waiting = not job.status.finished and job.status is not JobState.PROCESSING
-    reasons = tuple(_reasons(job, about)) if waiting else ()
-    return Explanation(job.id, job.status.value, reasons, about.running, about.workers, about.typical)
+    reasons: tuple[Reason, ...] = ()
+    if job.status is JobState.PROCESSING:
+        # A worker may have claimed it, and have no room for it now.
+        reasons = tuple(why_no_room(job, _moment(about.now), about.workers))
+    elif not job.status.finished:
+        reasons = tuple(_reasons(job, about))
+    return Explanation(
+        job.id,
+        job.status.value,
+        reasons,
+        about.running,
+        len(about.workers),
+        about.typical,
+        at_once(job.type, about.workers),
+    )
 
 
 def _reasons(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
@@ -107,6 +120,8 @@ def _in_line(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
                 yield Reason(ReasonKind.RATE, load.queue.name, until=_moment(start))
     if not about.workers:
         yield Reason(ReasonKind.NO_WORKER, job.type)
+    if job.hold is None:
+        yield from why_no_room(job, _moment(about.now), about.workers)
     if job.hold in (None, Hold.CONCURRENCY):
         yield Reason(ReasonKind.POSITION, count=about.before)
 

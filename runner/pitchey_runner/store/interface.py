@@ -12,11 +12,10 @@ nano-dollars.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Self
 
-from pitchey_core.resources import INSTANCE_TYPES
 from pitchey_runner.store.queue_interface import QueueStore
 from pitchey_runner.store.queue_records import (
     ALL_QUEUES,
@@ -36,6 +35,7 @@ from pitchey_runner.store.queue_records import (
     Reason,
     ReasonKind,
     ScheduleRecord,
+    most_slots,
 )
 from pitchey_runner.store.records import (
     EVERYTHING,
@@ -65,6 +65,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.room import Lane, Need, Room
 
 __all__ = [
     "ALL_QUEUES",
@@ -94,9 +95,10 @@ __all__ = [
     "JobRecord",
     "JobState",
     "JobStore",
+    "Lane",
     "ManifestCommit",
-    "MemoryOf",
     "Missed",
+    "Need",
     "NewJob",
     "NewSchedule",
     "OnFailure",
@@ -107,23 +109,14 @@ __all__ = [
     "Reason",
     "ReasonKind",
     "Rescue",
+    "Room",
     "ScheduleRecord",
     "Settlement",
     "Unique",
     "WorkerInfo",
     "WorkerRecord",
-    "built_in_memory",
+    "most_slots",
 ]
-
-
-MemoryOf = Callable[[str], int | None]
-"""Bytes of memory that an instance type reserves; ``None`` for one that is not known."""
-
-
-def built_in_memory(instance_type: str) -> int | None:
-    """Bytes that an instance type reserves where the host has not configured it."""
-    known = INSTANCE_TYPES.get(instance_type)
-    return None if known is None else known.memory_bytes
 
 
 class JobStore(QueueStore):
@@ -232,10 +225,12 @@ class JobStore(QueueStore):
         *,
         cpu_percent: float | None = None,
         memory_percent: float | None = None,
+        room: Room | None = None,
     ) -> list[Directive]:
         """Extend the leases of a worker's jobs, and mark the worker itself as alive. One answer per beat.
 
-        ``cpu_percent`` and ``memory_percent`` are the load of its host; ``None`` leaves what is stored.
+        ``cpu_percent`` and ``memory_percent`` are the load of its host, ``room`` what it has for jobs; ``None`` leaves
+        what is stored.
         """
 
     @abstractmethod
@@ -267,17 +262,13 @@ class JobStore(QueueStore):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
-        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         """Take over jobs of workers known to be dead, and jobs of any worker whose lease has expired.
 
-        Each lost attempt is closed as ``lost`` and priced from its last heartbeat by the store's price book,
-        with ``usage.complete`` false. The first loss is due again at once, the second after 4 s; a job lost
-        three times in all is ``failed`` (poison guard). Where a manifest was committed nothing is lost: the
+        Each lost attempt is closed as ``lost`` and priced from its last heartbeat, by what it had reserved and the
+        store's price book, with ``usage.complete`` false. The first loss is due again at once, the second after 4 s; a
+        job lost three times in all is ``failed`` (poison guard). Where a manifest was committed nothing is lost: the
         attempt goes on under the rescuer's claim, and is settled by it.
-
-        Args:
-            memory_of: What instance types reserve on the rescuer's host, for the price.
         """
 
     @abstractmethod

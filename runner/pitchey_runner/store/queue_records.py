@@ -5,6 +5,7 @@ Times are UTC datetimes, money is in nano-dollars, durations in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +34,7 @@ __all__ = [
     "Reason",
     "ReasonKind",
     "ScheduleRecord",
+    "most_slots",
 ]
 
 ALL_QUEUES = "*"
@@ -73,6 +75,19 @@ class QueueRecord:
     name: str
     paused: bool
     limits: QueueLimits
+
+
+def most_slots(queues: Iterable[QueueRecord], name: str, settings: int) -> int:
+    """Most slots of a queue on one host.
+
+    Args:
+        queues: As the store has them.
+        settings: What the settings say, which the store's figure stands in for.
+    """
+    limits = {each.name: each.limits.max_slots for each in queues}
+    own, everywhere = limits.get(name), limits.get(ALL_QUEUES)
+    own = settings if own is None else own
+    return own if everywhere is None else min(own, everywhere)
 
 
 class Missed(StrEnum):
@@ -226,6 +241,8 @@ class ReasonKind(StrEnum):
     RATE = "rate"
     BUDGET = "budget"
     NO_WORKER = "no_worker"
+    RESOURCES = "resources"
+    SLOTS = "slots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +255,11 @@ class Reason:
             ``name``. ``concurrency``: key ``name``, of which ``count`` run and ``limit`` may. ``queue_limit``:
             queue ``name``, the same. ``rate``: queue or key ``name``, whose next start is at ``until``.
             ``budget``: ``name``, with ``count`` of ``limit`` nano-dollars spent, ``until`` the next period.
-            ``no_worker``: no live worker takes jobs of type ``name``.
+            ``no_worker``: no live worker takes jobs of type ``name``. ``resources``: it wants ``wanted`` of the
+            ``memory`` (bytes), ``vcpus`` or ``gpus`` of a worker on ``host``, of which ``free`` are, until ``until``;
+            or what is free is ``kept`` for another. ``slots``: all ``limit`` slots of queue ``name`` work there.
+        held_by: With ``resources`` and ``slots``: the jobs that have it now; with ``kept`` those for which it is kept,
+            or their type.
     """
 
     kind: ReasonKind
@@ -248,6 +269,10 @@ class Reason:
     until: datetime | None = None
     state: str | None = None
     on_failure: OnFailure | None = None
+    wanted: float | None = None
+    free: float | None = None
+    held_by: tuple[str, ...] | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +283,7 @@ class Explanation:
         reasons: What it waits for; empty for one that runs, or is finished.
         running: Jobs of its queue that run now.
         workers: Live workers that take jobs of its type.
+        slots: How many jobs of its type these can run at a time; ``None``: not all of them have said so far.
         typical: What such jobs have taken before.
     """
 
@@ -267,6 +293,7 @@ class Explanation:
     running: int
     workers: int
     typical: Estimate | None
+    slots: int | None = None
 
     def as_record(self) -> dict[str, Any]:
         """As JSON data."""
@@ -283,6 +310,7 @@ class Explanation:
             ],
             "running": self.running,
             "workers": self.workers,
+            "slots": self.slots,
             "typical": None if self.typical is None else self.typical.as_record(),
         }
 

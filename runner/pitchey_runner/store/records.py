@@ -13,6 +13,7 @@ from typing import Any
 
 from pitchey_core.pricing import Usage, format_usd
 from pitchey_runner.store.new_job import Dependency, NewJob, OnFailure, Priority, RateLimit, Unique
+from pitchey_runner.store.room import Room
 
 __all__ = [
     "EVERYTHING",
@@ -156,13 +157,16 @@ class JobEdit:
 class Beat:
     """A running job's heartbeat: extends the lease, and stores progress and usage so far.
 
-    ``progress`` is 0 to 1; ``None`` leaves what is stored.
+    ``progress`` is 0 to 1; ``None`` leaves what is stored. With ``usage`` goes what an :class:`Attempt` says of the
+    memory: should the worker be lost, this is what the attempt is priced by.
     """
 
     claim: Claim
     progress: float | None = None
     message: str | None = None
     usage: Usage | None = None
+    reserved_memory_bytes: int | None = None
+    enforced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ class Settlement:
         error: Error record of the attempt (see :meth:`PitcheyError.as_record`).
         usage, cost_nanos: Written to the ledger in the same transaction.
         log_path: Where this attempt's log is, if it wrote one.
+        reserved_memory_bytes, enforced_by: See :class:`Attempt`; ``None`` leaves what is stored.
         more_memory: Run the next attempt with 1.5 times the memory.
     """
 
@@ -204,6 +209,8 @@ class Settlement:
     retry_in: float = 0.0
     log_path: str | None = None
     more_memory: bool = False
+    reserved_memory_bytes: int | None = None
+    enforced_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.state not in _ENDS:
@@ -232,7 +239,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """A registered worker, when it was last heard of, and the load of its host as it last said."""
+    """A registered worker, when it was last heard of, and the load of its host and its room as it last said."""
 
     info: WorkerInfo
     registered_at: datetime
@@ -240,6 +247,7 @@ class WorkerRecord:
     active_jobs_count: int
     cpu_usage_percent: float | None = None
     memory_usage_percent: float | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,12 @@ class Rescue:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of a job. ``outcome`` is ``None`` while it runs."""
+    """One attempt of a job. ``outcome`` is ``None`` while it runs.
+
+    Attributes:
+        reserved_memory_bytes: What it had reserved, might use, and is priced by; ``None``: it did not run so far.
+        enforced_by: What kept it to that: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``.
+    """
 
     number: int
     claim_seq: int
@@ -270,6 +283,8 @@ class Attempt:
     usage: Usage | None
     cost_nanos: int
     log_path: str | None
+    reserved_memory_bytes: int | None = None
+    enforced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,9 @@ class AttemptRow(StoreTable, table=True):
     usage: str | None = text_or_null()
     error: str | None = text_or_null()
     log_path: str | None = text_or_null()
+    # Since 0003.
+    reserved_memory_bytes: int | None = integer_or_null()
+    enforced_by: str | None = text_or_null()
 
 
 class JobEventRow(StoreTable, table=True):
@@ -282,3 +285,5 @@ class WorkerRow(StoreTable, table=True):
     seen_at: int = integer()
     cpu_usage_percent: float | None = real_or_null()
     memory_usage_percent: float | None = real_or_null()
+    # Since 0003.
+    room: str | None = text_or_null()

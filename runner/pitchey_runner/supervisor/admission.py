@@ -92,12 +92,18 @@ class Admission:
         demand = self.clamped(demand)
         if not self._beside(demand, self._running):
             return False
-        if self._running and self.spare is not None:
-            promised = sum(max(0, each.demand.memory_bytes - each.used_bytes) for each in self._running)
-            if demand.memory_bytes > self.spare() - promised:
-                return False
+        if self._running and (spare := self.spare_bytes) is not None and demand.memory_bytes > spare:
+            return False
         oldest = self._oldest()
         return oldest is None or oldest == who or self._leaves_room(demand, self._waiting[oldest])
+
+    @property
+    def spare_bytes(self) -> int | None:
+        """Memory of the host that is neither used nor promised; ``None``: the capacity is ours alone."""
+        if self.spare is None:
+            return None
+        promised = sum(max(0, each.demand.memory_bytes - each.used_bytes) for each in self._running)
+        return max(0, self.spare() - promised)
 
     def _beside(self, demand: Capacity, running: list[Reservation]) -> bool:
         vcpus = sum(each.vcpus for each in running) + demand.vcpus
@@ -136,6 +142,12 @@ class Admission:
             known.demand = demand
             if self.clock() - known.since < self.backfill_wait:
                 known.after = self._started
+
+    @property
+    def waiting(self) -> list[tuple[object, Capacity, bool]]:
+        """Who is in line, what each wants, and whether room is kept for it."""
+        oldest = self._oldest()
+        return [(who, each.demand, who == oldest) for who, each in self._waiting.items()]
 
     def leave(self, who: object) -> None:
         """It is no longer in line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -11,11 +11,12 @@ import anyio
 
 from pitchey_core.capacity import Capacity
 from pitchey_core.errors import PitcheyError
-from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, WorkerInfo
+from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, Need, Room, WorkerInfo
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.pace import Pace
 from pitchey_runner.supervisor.pool import Pool
+from pitchey_runner.supervisor.room_report import room_now
 from pitchey_runner.supervisor.threads import patiently
 
 __all__ = ["Claims"]
@@ -143,6 +144,20 @@ class Claims:
         if self._parked:
             await self.pool.make_room(self._parked[0].job_type)
         return before - len(self._parked)
+
+    def room(self, types: Iterable[str]) -> Room:
+        """What the worker says of its room for jobs of these types."""
+        return room_now(self.pool, self.held, self._needs(), types)
+
+    def _needs(self) -> tuple[Need, ...]:
+        found = []
+        for who, wanted, kept in self.pool.admission.waiting:
+            if isinstance(who, _Parked):
+                ids = tuple(each.job.claim.job_id for each in who.lane)
+                found.append(Need(who.job_type, wanted, ids, kept))
+            else:
+                found.append(Need(str(who), wanted, kept=kept))
+        return tuple(found)
 
     async def drained(self, types: Collection[str], batch_id: str | None) -> bool:
         """Whether there is nothing left to do, for anybody."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Report, Slot
-from pitchey_runner.store.interface import ClaimedJob
+from pitchey_runner.store.interface import Beat, ClaimedJob
 from pitchey_runner.supervisor.admission import Reservation
 
 __all__ = ["Held", "share_usage"]
@@ -22,6 +22,7 @@ class Held:
         usage: Of the running call so far.
         together: Its processor takes it in one call with others, so that it cannot be stopped alone.
         reservation: What its lane has reserved of the host.
+        memory_bytes: What it may use of the memory, and is priced by.
         paused: Somebody wants it to stand still.
         spent: What earlier calls of this attempt have used: a batch that died, whose members run again.
     """
@@ -35,10 +36,22 @@ class Held:
     usage: Usage | None = None
     together: bool = False
     reservation: Reservation | None = None
+    memory_bytes: int | None = None
     paused: bool = False
     spent: Usage = field(default_factory=Usage)
     cancelled: bool = False
     lost: bool = False
+
+    def beat(self) -> Beat:
+        """What its heartbeat says."""
+        return Beat(
+            self.job.claim,
+            self.progress,
+            self.message,
+            self.usage,
+            self.memory_bytes,
+            None if self.slot is None else self.slot.enforced_by,
+        )
 
 
 def share_usage(members: Sequence[Held], report: Report) -> None:

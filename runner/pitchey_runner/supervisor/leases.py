@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ import anyio
 
 from pitchey_core.errors import PitcheyError, StoreError
 from pitchey_core.settings import TimingSettings
-from pitchey_runner.store.interface import Beat, Directive, JobStore
+from pitchey_runner.store.interface import Directive, JobStore, Room
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.pausing import freeze_and_thaw
 from pitchey_runner.supervisor.threads import in_thread
@@ -21,6 +22,7 @@ from pitchey_runner.telemetry.host_load import HostMeter
 __all__ = ["Leases"]
 
 _log = logging.getLogger(__name__)
+_NEWS_SECONDS: Final = 1.0
 _OWN_SHARE: Final = 2 / 3
 """A slot may run for this share of the lease without news, so that it has stopped before anybody else may start."""
 
@@ -30,16 +32,24 @@ class Leases:
 
     Args:
         held: What the worker holds, by job id; shared with the supervisor, which adds and removes.
+        room: The worker's room as it is now.
     """
 
     def __init__(
-        self, store: JobStore, worker_id: str, timing: TimingSettings, held: dict[str, Held]
+        self,
+        store: JobStore,
+        worker_id: str,
+        timing: TimingSettings,
+        held: dict[str, Held],
+        room: Callable[[], Room],
     ) -> None:
         self._store = store
         self._worker_id = worker_id
         self._timing = timing
         self._held = held
         self._meter = HostMeter(Path("/"))
+        self._room = room
+        self._told: Room | None = None
 
     @property
     def slot_seconds(self) -> float:
@@ -49,21 +59,35 @@ class Leases:
     async def beat_forever(self) -> None:
         """Beat until cancelled."""
         while True:
-            await anyio.sleep(self._timing.beat)
+            await self._until_due()
             await self.beat()
+
+    async def _until_due(self) -> None:
+        """The next beat is due by the clock; or because something waits for room, or did, and that is news."""
+        due = anyio.current_time() + self._timing.beat
+        while (left := due - anyio.current_time()) > 0:
+            await anyio.sleep(min(left, _NEWS_SECONDS))
+            room, told = self._room(), self._told
+            if told is None or (
+                (room.needs or told.needs) and (room.needs, room.lanes) != (told.needs, told.lanes)
+            ):
+                return
 
     async def beat(self) -> None:
         """Extend the leases of all held jobs in one statement, store their progress and usage, obey the answers."""
         held = list(self._held.values())
-        beats = [Beat(each.job.claim, each.progress, each.message, each.usage) for each in held]
+        beats = [each.beat() for each in held]
+        room = self._room()
         try:
             load = self._meter.look()
             beat = partial(
                 self._store.beat,
                 cpu_percent=load.cpu_percent,
                 memory_percent=load.memory_percent,
+                room=room,
             )
             directives = await in_thread(beat, self._worker_id, beats)
+            self._told = room
         except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
             # The leases run on; if this lasts, the wardens stop their jobs before anybody else may start them.
             _log.warning("heartbeat failed: %s", error, exc_info=not isinstance(error, PitcheyError))

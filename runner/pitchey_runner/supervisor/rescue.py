@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Final
 
-from pitchey_core.errors import UnknownName
 from pitchey_core.host import Host
 from pitchey_core.process import kill_tree, processes_with_tag
 from pitchey_core.process.cgroups import remove_leftovers
@@ -14,7 +12,7 @@ from pitchey_core.slots import forget_occupancy, occupants
 from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
 from pitchey_runner.supervisor.identity import is_dead_here
 
-__all__ = ["memory_on", "rescue"]
+__all__ = ["rescue"]
 
 _log = logging.getLogger(__name__)
 _SILENT_LEASES: Final = 10
@@ -44,21 +42,13 @@ def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
             forgotten.append(worker.info.id)
     for worker_id in dead:
         _give_back_waiting(store, host, worker_id)
-    rescued = store.rescue(me, dead, memory_of=partial(memory_on, host))
+    rescued = store.rescue(me, dead)
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:
         forget_occupancy(host.settings.data_dir, worker_id)
         store.remove_worker(worker_id)
     return rescued
-
-
-def memory_on(host: Host, instance_type: str) -> int | None:
-    """Bytes that an instance type reserves on a host; ``None`` for one that it does not know."""
-    try:
-        return host.instance(instance_type).memory_bytes
-    except UnknownName:
-        return None
 
 
 def _give_back_waiting(store: JobStore, host: Host, worker_id: str) -> None:

@@ -150,6 +150,8 @@ class Settler:
             retry_in=verdict.retry_in,
             log_path=outcome.log_path,
             more_memory=verdict.more_memory,
+            reserved_memory_bytes=outcome.order.limits.memory_bytes,
+            enforced_by=outcome.enforced_by,
         )
 
     def _judge(self, job: ClaimedJob, error: PitcheyError | None) -> Verdict:

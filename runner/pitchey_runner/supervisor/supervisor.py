@@ -94,7 +94,9 @@ class Supervisor:
         self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
         self._pool = Pool(host, executor or host.executor(), self._me.id, max_slots)
         self._held: dict[str, Held] = {}
-        self._leases = Leases(store, self._me.id, host.settings.timing, self._held)
+        self._leases = Leases(
+            store, self._me.id, host.settings.timing, self._held, lambda: self._claims.room(self.types)
+        )
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
         self._orders = Orders(host)
@@ -327,7 +329,7 @@ class Supervisor:
             except PitcheyError as error:
                 await self._ends.fail(held, error)
                 continue
-            held.key = order.key
+            held.key, held.memory_bytes = order.key, order.limits.memory_bytes
             orders.append((held, order))
         return orders
 

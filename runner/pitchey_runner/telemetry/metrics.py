@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pitchey_core.errors import ConfigError, ExtraMissing, OutOfSpace, StoreError
 from pitchey_core.host import Host
-from pitchey_runner.store.interface import JobFilter, JobState, JobStore
+from pitchey_runner.store.interface import JobFilter, JobState, JobStore, QueueRecord, most_slots
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted
 from pitchey_runner.telemetry.host_load import HostMeter
 
@@ -117,7 +117,8 @@ class Metrics:
                 kept = [*self._of_store(), *self._of_host(), _up(1)]
             except (StoreError, OutOfSpace) as error:
                 _log.warning("the store's metrics cannot be read: %s", error)
-                kept = [*self._of_host(), _up(0)]
+                # What the store says of slots is not known now; the settings are.
+                kept = [*self._of_host(), self._slots(()), _up(0)]
             self._kept = (time.monotonic(), kept)
             return kept
 
@@ -154,15 +155,20 @@ class Metrics:
             age.add_metric(names, max(0.0, (now - each.seen_at).total_seconds()))
             lease.add_metric(names, each.info.lease_seconds)
         yield from (workers, age, lease)
+        yield self._slots(self._store.queues())
+
+    def _slots(self, queues: Sequence[QueueRecord]) -> Metric:
+        from prometheus_client.core import GaugeMetricFamily
+
+        slots = GaugeMetricFamily("pitchey_slots_max", "Most slots of a queue here.", labels=["queue"])
+        for name in self._host.registry.processors:
+            slots.add_metric([name], most_slots(queues, name, self._host.queue(name).max_slots))
+        return slots
 
     def _of_host(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily
 
         load = self._meter.look()
-        slots = GaugeMetricFamily("pitchey_slots_max", "Most slots of a queue here.", labels=["queue"])
-        for queue in self._host.registry.processors:
-            slots.add_metric([queue], self._host.queue(queue).max_slots)
-        yield slots
         for name, words, value in (
             ("pitchey_host_cpu_ratio", "Share of this host's CPUs that was busy.", load.cpu_percent / 100),
             ("pitchey_host_cpus", "CPUs of this host.", load.cpus),

@@ -17,7 +17,9 @@ from pitchey_runner.store.interface import (
     JobState,
     JobStore,
     WorkerRecord,
+    most_slots,
 )
+from pitchey_runner.store.waiting_for_room import remaining_seconds
 from pitchey_runner.telemetry.host_load import HostLoad, HostMeter
 
 __all__ = ["Observatory", "Overview", "QueueView", "RunningJob"]
@@ -133,7 +135,6 @@ class Observatory:
         for name in self._host.registry.processors:
             counts = self._store.counts(JobFilter(states=_COUNTED, types=[name]))
             limit, row = limits.get(name), ended.get(name)
-            most = None if limit is None else limit.limits.max_slots
             queues.append(
                 QueueView(
                     name=name,
@@ -142,7 +143,7 @@ class Observatory:
                     later=counts.get(JobState.SCHEDULED, 0) + counts.get(JobState.BLOCKED, 0),
                     running=counts.get(JobState.PROCESSING, 0),
                     failed=counts.get(JobState.FAILED, 0),
-                    max_slots=self._host.queue(name).max_slots if most is None else most,
+                    max_slots=most_slots(limits.values(), name, self._host.queue(name).max_slots),
                     per_minute=0.0 if row is None else row.attempts / _RATE_MINUTES,
                     cost_nanos_per_hour=0 if row is None else row.cost_nanos * 60 // _RATE_MINUTES,
                 )
@@ -162,10 +163,8 @@ class Observatory:
 
     def _running(self, record: JobRecord, now: datetime) -> RunningJob:
         elapsed = 0.0 if record.started_at is None else max(0.0, (now - record.started_at).total_seconds())
-        if record.progress:
-            return RunningJob(record, elapsed, elapsed * (1 - record.progress) / record.progress)
-        typical = self._typical_seconds(record.type)
-        return RunningJob(record, elapsed, None if typical is None else max(0.0, typical - elapsed))
+        typical = None if record.progress else self._typical_seconds(record.type)
+        return RunningJob(record, elapsed, remaining_seconds(record, now, typical))
 
     def _typical_seconds(self, job_type: str) -> float | None:
         # Once in a life: the past changes little, and looking is dear.

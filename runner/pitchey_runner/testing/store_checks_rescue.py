@@ -51,12 +51,14 @@ class RescueChecks:
     def test_a_lost_attempt_is_priced_from_its_last_beat(self, store: JobStore) -> None:
         claim = one_claimed(store, worker("dead"), instance_type="standard-2").claim
         usage = Usage(wall_us=3_000_000, cpu_us=2_000_000, peak_memory_bytes=GIB, bytes_out=1000)
+        store.beat("dead", [Beat(claim, usage=usage, reserved_memory_bytes=3 * GIB, enforced_by="cgroup-v2")])
         store.beat("dead", [Beat(claim, usage=usage)])
         store.rescue(_RESCUER, {"dead"})
-        cost = PriceBook().cost(usage, reserved_memory_bytes=4 * GIB)
+        cost = PriceBook().cost(usage, reserved_memory_bytes=3 * GIB)
         (attempt,) = store.attempts(claim.job_id)
         assert (attempt.outcome, attempt.cost_nanos) == (AttemptOutcome.LOST, cost)
         assert attempt.usage == usage.with_(complete=False)
+        assert (attempt.reserved_memory_bytes, attempt.enforced_by) == (3 * GIB, "cgroup-v2")
         assert attempt.error is not None
         assert "dead" in attempt.error["message"]
         record = store.get(claim.job_id)
@@ -67,16 +69,16 @@ class RescueChecks:
         event = store.events(job_id=claim.job_id)[-1]
         assert (event.kind, event.state) == ("lost", JobState.SCHEDULED)
 
-    def test_the_rescuers_instance_types_make_the_price(self, store: JobStore) -> None:
-        claim = one_claimed(store, worker("dead"), instance_type="lite").claim
-        usage = Usage(wall_us=3_000_000)
+    def test_where_nobody_said_what_was_reserved_it_was_at_least_what_was_used(self, store: JobStore) -> None:
+        claim = one_claimed(store, worker("dead")).claim
+        usage = Usage(wall_us=3_000_000, peak_memory_bytes=GIB)
         store.beat("dead", [Beat(claim, usage=usage)])
-        store.rescue(_RESCUER, {"dead"}, memory_of={"lite": 32 * GIB}.get)
+        store.rescue(_RESCUER, {"dead"})
         (attempt,) = store.attempts(claim.job_id)
-        assert attempt.cost_nanos == PriceBook().cost(usage, reserved_memory_bytes=32 * GIB)
+        assert attempt.cost_nanos == PriceBook().cost(usage, reserved_memory_bytes=GIB)
 
-    def test_an_unpriced_attempt_costs_nothing(self, store: JobStore) -> None:
-        claim = one_claimed(store, worker("dead"), instance_type="of-another-host").claim
+    def test_an_attempt_without_a_beat_costs_nothing(self, store: JobStore) -> None:
+        claim = one_claimed(store, worker("dead")).claim
         store.rescue(_RESCUER, {"dead"})
         (attempt,) = store.attempts(claim.job_id)
         assert (attempt.usage, attempt.cost_nanos) == (Usage(complete=False), 0)

@@ -24,6 +24,7 @@ from pitchey_runner.testing.store_checks_money import MoneyChecks
 from pitchey_runner.testing.store_checks_producing import ProducingChecks
 from pitchey_runner.testing.store_checks_reading import ReadingChecks
 from pitchey_runner.testing.store_checks_rescue import RescueChecks
+from pitchey_runner.testing.store_checks_room import RoomChecks
 from pitchey_runner.testing.store_checks_schedules import ScheduleChecks
 from pitchey_runner.testing.store_checks_working import WorkingChecks
 from pitchey_runner.testing.store_samples import ManualClock, completed, job, worker
@@ -40,6 +41,7 @@ class JobStoreSuite(
     ProducingChecks,
     WorkingChecks,
     RescueChecks,
+    RoomChecks,
     ReadingChecks,
     LineChecks,
     DependencyChecks,

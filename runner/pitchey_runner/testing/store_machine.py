@@ -18,9 +18,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pitchey_core.capacity import Capacity
 from pitchey_core.errors import BudgetExceeded
 from pitchey_core.pricing import Usage
-from pitchey_runner.store.interface import JobStore
+from pitchey_core.resources import GIB
+from pitchey_runner.store.interface import JobStore, Lane, Need, Room
 from pitchey_runner.store.records import (
     Beat,
     Claim,
@@ -102,8 +104,10 @@ class JobStoreMachine(RuleBasedStateMachine):
     def settle(self, ends: list[Settlement]) -> None:
         self.both(lambda store: store.settle(ends))
 
-    def send_beats(self, worker_id: str, beats: list[Beat], load: float | None = None) -> None:
-        self.both(lambda store: store.beat(worker_id, beats, cpu_percent=load))
+    def send_beats(
+        self, worker_id: str, beats: list[Beat], load: float | None = None, room: Room | None = None
+    ) -> None:
+        self.both(lambda store: store.beat(worker_id, beats, cpu_percent=load, room=room))
 
     def some_claims(self, picks: list[int]) -> list[Claim]:
         """Mostly of those that hold, sometimes one that is lost."""
@@ -174,7 +178,10 @@ class JobStoreMachine(RuleBasedStateMachine):
     @rule(by=_WORKER_IDS, picks=_PICKS, progress=st.none() | st.floats(0, 1), usage=st.none() | _USAGES)
     def beat(self, by: str, picks: list[int], progress: float | None, usage: Usage | None) -> None:
         beats = [Beat(claim, progress, "going on", usage) for claim in self.some_claims(picks)]
-        self.send_beats(by, beats, progress)
+        # Those that beat have all that there is; video jobs wait for it.
+        lanes = tuple(Lane("video", each.job_id, Capacity(1.0, GIB), 2) for each in self.held_by(by))
+        room = Room(Capacity(1.0, GIB), lanes, (Need("video", Capacity(1.0, GIB)),), {"video": 1, "code": 1})
+        self.send_beats(by, beats, progress, room if picks else None)
 
     @rule(picks=_PICKS)
     def commit(self, picks: list[int]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pitchey_core.errors import SlotCrashed
 from pitchey_core.pricing import Usage
-from pitchey_runner.store.interface import MemoryOf, built_in_memory
 from pitchey_runner.store.queue_records import Hold
 from pitchey_runner.store.records import (
     AttemptOutcome,
@@ -24,6 +23,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.room import Room
 from pitchey_runner.testing.store_model_rows import LedgerLine, ModelJob, as_claimed
 from pitchey_runner.testing.store_model_schedules import ModelSchedules
 
@@ -72,6 +72,7 @@ class ModelStore(ModelSchedules):
         *,
         cpu_percent: float | None = None,
         memory_percent: float | None = None,
+        room: Room | None = None,
     ) -> list[Directive]:
         with self._guard:
             now, lease = self.now(), 30.0
@@ -81,7 +82,11 @@ class ModelStore(ModelSchedules):
                 cpu = worker.cpu_usage_percent if cpu_percent is None else cpu_percent
                 memory = worker.memory_usage_percent if memory_percent is None else memory_percent
                 self._workers[worker_id] = replace(
-                    worker, seen_at=now, cpu_usage_percent=cpu, memory_usage_percent=memory
+                    worker,
+                    seen_at=now,
+                    cpu_usage_percent=cpu,
+                    memory_usage_percent=memory,
+                    room=room or worker.room,
                 )
             return [self._beat(worker_id, each, now + timedelta(seconds=lease)) for each in beats]
 
@@ -94,6 +99,7 @@ class ModelStore(ModelSchedules):
         job.message = job.message if beat.message is None else beat.message
         if beat.usage is not None:
             self._change_attempt(job, usage=beat.usage)
+            self._note_memory(job, beat)
         if job.cancel_requested:
             return Directive.CANCEL
         return Directive.PAUSE if job.pause_requested else Directive.CONTINUE
@@ -145,6 +151,7 @@ class ModelStore(ModelSchedules):
             cost_nanos=end.cost_nanos,
             log_path=end.log_path,
         )
+        self._note_memory(job, end)
         self._charge(
             LedgerLine(
                 now,
@@ -187,7 +194,6 @@ class ModelStore(ModelSchedules):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
-        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         with self._guard:
             lost = [
@@ -202,16 +208,16 @@ class ModelStore(ModelSchedules):
             if taken:
                 self._ensure(rescuer)
             rescues = [
-                self._lose(job, memory_of) if job.manifest is None else self._take_over(job, rescuer)
-                for job in taken
+                self._lose(job) if job.manifest is None else self._take_over(job, rescuer) for job in taken
             ]
             self._after_end(taken)
             return rescues
 
-    def _lose(self, job: ModelJob, memory_of: MemoryOf) -> Rescue:
-        usage = (self._attempts[job.new.id][-1].usage or Usage()).with_(complete=False)
-        known = memory_of(job.new.instance_type)
-        reserved = known * job.memory_factor if known else usage.peak_memory_bytes
+    def _lose(self, job: ModelJob) -> Rescue:
+        attempt = self._attempts[job.new.id][-1]
+        usage = (attempt.usage or Usage()).with_(complete=False)
+        reserved = attempt.reserved_memory_bytes
+        reserved = usage.peak_memory_bytes if reserved is None else reserved
         losses = job.lost_count + 1
         error = SlotCrashed(f"worker {job.worker_id} was lost while it ran this job")
         state = _S.CANCELLED if job.cancel_requested else _S.FAILED if losses == 3 else _S.SCHEDULED
@@ -226,7 +232,7 @@ class ModelStore(ModelSchedules):
             state,
             error=error.as_record(),
             usage=usage,
-            cost_nanos=self._prices.cost(usage, reserved_memory_bytes=int(reserved)),
+            cost_nanos=self._prices.cost(usage, reserved_memory_bytes=reserved),
             retry_in={1: 0.0, 2: 4.0}.get(losses, 8.0),
         )
         self._settle(end, lost=True)
@@ -256,6 +262,11 @@ class ModelStore(ModelSchedules):
     def _held(self, claim: Claim) -> ModelJob | None:
         job = self._jobs.get(claim.job_id)
         return job if job is not None and job.holds(claim) else None
+
+    def _note_memory(self, job: ModelJob, said: Beat | Settlement) -> None:
+        for name in ("reserved_memory_bytes", "enforced_by"):
+            if (value := getattr(said, name)) is not None:
+                self._change_attempt(job, **{name: value})
 
     def _change_attempt(self, job: ModelJob, **changes: Any) -> None:
         attempts = self._attempts[job.new.id]

@@ -19,7 +19,10 @@ from pitchey_runner.store.interface import (
     QueueLimits,
     QueueRecord,
     RateLimit,
+    WorkerRecord,
 )
+from pitchey_runner.store.room import Lane
+from pitchey_runner.store.waiting_for_room import WorkerRoom, lane_seconds
 from pitchey_runner.testing.store_model_money import ModelMoney
 from pitchey_runner.testing.store_model_rows import ModelJob, as_record
 
@@ -98,14 +101,24 @@ class ModelLines(ModelMoney):
                 queues=self._loads(new.type),
                 budgets=self.budgets(),
                 running=len(self._matching(JobFilter([_S.PROCESSING], [new.type]))),
-                workers=sum(
-                    new.type in each.info.types
+                workers=[
+                    self._room_of(each)
+                    for each in self.workers()
+                    if new.type in each.info.types
                     and each.seen_at + timedelta(seconds=each.info.lease_seconds) > now
-                    for each in self._workers.values()
-                ),
+                ],
                 typical=self.estimate(new.type, new.input_bytes),
             )
             return explain(as_record(job), about)
+
+    def _room_of(self, worker: WorkerRecord) -> WorkerRoom:
+        lanes = () if worker.room is None else worker.room.lanes
+        return WorkerRoom(worker.info.host, worker.room, [self._remaining(each) for each in lanes])
+
+    def _remaining(self, lane: Lane) -> float | None:
+        known = self.estimate(lane.type)
+        typical = None if known is None else known.wall_seconds.p50
+        return lane_seconds(lane, self.get(lane.job_id), self.now(), typical)
 
     # -- single jobs ---------------------------------------------------------------------------------
 

@@ -94,11 +94,20 @@ def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -
             local_time(each.started_at),
             seconds((each.ended_at - each.started_at).total_seconds()) if each.ended_at else "",
             dollars(format_usd(each.cost_nanos)),
+            _memory(each),
             _trouble(each.error),
         )
         for each in attempts
     ]
-    write_table([">attempt", "outcome", "started", ">time", ">cost", "error"], rows, empty="not started yet")
+    columns = [">attempt", "outcome", "started", ">time", ">cost", "memory", "error"]
+    write_table(columns, rows, empty="not started yet")
+
+
+def _memory(attempt: Attempt) -> str:
+    """What it might use, and what kept it to that."""
+    if attempt.reserved_memory_bytes is None:
+        return ""
+    return f"{amount(attempt.reserved_memory_bytes)}, {attempt.enforced_by or '…'}"
 
 
 def show_result(result: Mapping[str, Any], *, wall_seconds: float | None) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import click
 
 from pitchey_core.pricing import format_usd
+from pitchey_core.resources import GIB
 from pitchey_runner.cli.render.output import write_json, write_pairs
 from pitchey_runner.cli.render.units import dollars, local_time, seconds
 from pitchey_runner.cli.text import printable
@@ -19,6 +20,8 @@ _SOMEBODY_ACTS = frozenset(
     {ReasonKind.QUEUE_PAUSED, ReasonKind.JOB_PAUSED, ReasonKind.NO_WORKER, ReasonKind.DEPENDENCY}
 )
 """Reasons that no clock ends."""
+_ROOM = frozenset({ReasonKind.RESOURCES, ReasonKind.SLOTS})
+_HOLDERS_SHOWN = 3
 
 
 def show_reasons(
@@ -27,7 +30,8 @@ def show_reasons(
     """Every reason with what helps, and the expected start.
 
     Args:
-        slots: Most jobs of the queue at a time on one host; ``None``: not known here.
+        slots: Most jobs of the queue at a time on one host, where the workers have not said how many there are;
+            ``None``: not known here.
     """
     start = expected_start(explanation, now, slots=slots)
     if as_json:
@@ -63,6 +67,8 @@ def expected_start(explanation: Explanation, now: datetime, *, slots: int | None
             return None
         if reason.until is not None:
             start = max(start, reason.until)
+        if reason.kind in _ROOM and reason.until is None:
+            return None
         if reason.kind in {ReasonKind.POSITION, ReasonKind.CONCURRENCY, ReasonKind.QUEUE_LIMIT}:
             wait = _turn(explanation, reason, slots)
             if wait is None:
@@ -78,7 +84,7 @@ def _turn(explanation: Explanation, reason: Reason, slots: int | None) -> float 
         # Of those that run, each is half done on the average.
         rounds = 0.5
     else:
-        at_once = max(1, explanation.workers) * (slots or 1)
+        at_once = explanation.slots or max(1, explanation.workers) * (slots or 1)
         busy = max(0, explanation.running - at_once + 1)
         rounds = math.ceil((before + busy) / at_once)
     if rounds == 0:
@@ -90,6 +96,8 @@ def _state(explanation: Explanation, job: JobRecord) -> str:
     match JobState(explanation.state):
         case JobState.PROCESSING if job.pause_requested:
             return "is frozen: pitchey-run resume lets it go on"
+        case JobState.PROCESSING if explanation.reasons:
+            return "is held by a worker that has no room for it yet"
         case JobState.PROCESSING:
             return "runs"
         case state if state.finished:
@@ -126,8 +134,36 @@ def in_words(reason: Reason, job: JobRecord) -> tuple[str, str | None]:
             return f"the budget {name} is used up: {spent} of {limit}{again}", "pitchey-run budgets list"
         case ReasonKind.NO_WORKER:
             return f"no worker takes {name} jobs", "pitchey-run work"
+        case ReasonKind.RESOURCES | ReasonKind.SLOTS:
+            return _no_room(reason, name), None
         case _:
             return _others_first(reason, name, until)
+
+
+def _no_room(reason: Reason, name: str) -> str:
+    """What runs instead of it."""
+    held_by = reason.held_by or ()
+    shown = ", ".join(each[:8] for each in held_by[:_HOLDERS_SHOWN])
+    more = f" and {len(held_by) - _HOLDERS_SHOWN} more" if len(held_by) > _HOLDERS_SHOWN else ""
+    jobs = f"{'job' if len(held_by) == 1 else 'jobs'} {shown}{more}"
+    if reason.kind is ReasonKind.SLOTS:
+        slots = "the only slot" if reason.limit == 1 else f"all {reason.limit} slots"
+        return f"{slots} of queue {name} on {reason.host} {'works' if reason.limit == 1 else 'work'}: {jobs}"
+    if name == "kept":
+        return f"what is free on {reason.host} is kept for what has waited longer: {', '.join(held_by)}"
+    wanted, free = (_measured(name, each or 0.0) for each in (reason.wanted, reason.free))
+    holders = f": {jobs} {'has' if len(held_by) == 1 else 'have'} the rest" if held_by else ""
+    return f"it wants {wanted}; {free} {'is' if name == 'memory' else 'are'} free on {reason.host}{holders}"
+
+
+def _measured(resource: str, value: float) -> str:
+    match resource:
+        case "memory":
+            return f"{value / GIB:.2f} GiB of memory"
+        case "vcpus":
+            return f"{value:g} vCPUs"
+        case _:
+            return f"{value:g} accelerators"
 
 
 def _others_first(reason: Reason, name: str, until: str) -> tuple[str, str | None]:

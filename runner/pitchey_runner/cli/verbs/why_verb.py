@@ -7,6 +7,7 @@ import click
 from pitchey_core.errors import UnknownName
 from pitchey_runner.cli.invocation import Invocation, existing_job, resolve_id
 from pitchey_runner.cli.render.reasons import show_reasons
+from pitchey_runner.store.interface import most_slots
 
 __all__ = ["why_verb"]
 
@@ -25,11 +26,13 @@ def why_verb(invocation: Invocation, job_id: str) -> None:
         if explanation is None:
             raise UnknownName("job", job_id, (), remedy="pitchey-run list shows the jobs of this store")
         record = existing_job(store, found)
-        limits = invocation.host.queue(record.type) if record.type in invocation.registry.processors else None
+        slots = None
+        if record.type in invocation.registry.processors:
+            slots = most_slots(store.queues(), record.type, invocation.host.queue(record.type).max_slots)
         show_reasons(
             explanation,
             record,
             store.now(),
-            slots=None if limits is None else limits.max_slots,
+            slots=slots,
             as_json=invocation.as_json,
         )

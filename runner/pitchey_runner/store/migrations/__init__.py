@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "apply", "schema_revision", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema that this version of the code works with."""
 
 

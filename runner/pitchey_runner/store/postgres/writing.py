@@ -34,7 +34,8 @@ CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 _TRIES = 5
 _FIRST_EVENT = "(SELECT last_value FROM job_event_seq_seq)"
-_BEGIN = f"BEGIN; SELECT {CLOCK}, (pg_current_xact_id()::text::numeric % 4294967296)::bigint, {_FIRST_EVENT}, {ANNOUNCE}"
+_NUMBER = "(pg_current_xact_id()::text::numeric % 4294967296)::bigint"
+_BEGIN = f"BEGIN; SELECT {CLOCK}, {_NUMBER}, {_FIRST_EVENT}, {ANNOUNCE}"
 # Who has not ended holds a lock on the number of its transaction.
 _IN_PROGRESS = """
 SELECT FROM pg_locks WHERE locktype = 'transactionid' AND transactionid = %s::text::xid AND granted

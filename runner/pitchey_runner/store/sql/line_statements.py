@@ -13,7 +13,7 @@ ANY_LIMIT = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM queue) OR EXISTS (SELECT 1 FROM budget WHERE action <> 'warn')
 """
 
-LIVE_WORKERS = "SELECT types FROM worker WHERE seen_at + lease_seconds * 1000000 > :now"
+LIVE_WORKERS = "SELECT host, types, room FROM worker WHERE seen_at + lease_seconds * 1000000 > :now"
 
 LIMIT_QUEUE = """
 INSERT INTO queue (name, max_running, rate_limit, rate_us, max_slots)

@@ -16,11 +16,13 @@ from pitchey_runner.store.explaining import Circumstances, QueueLoad, explain
 from pitchey_runner.store.new_job import OnFailure, RateLimit
 from pitchey_runner.store.queue_records import Estimate, Explanation, Hold, QueueLimits, QueueRecord
 from pitchey_runner.store.records import JobState
+from pitchey_runner.store.room import Lane, Room
 from pitchey_runner.store.sql import line_statements, money_statements, statements
 from pitchey_runner.store.sql.budgets import statuses
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.lines import allowance, loads, stopped
 from pitchey_runner.store.sql.rows import MICROS, as_record, moment
+from pitchey_runner.store.waiting_for_room import WorkerRoom, lane_seconds
 
 __all__ = ["as_queue", "estimate", "ready", "waits_for_rate", "why"]
 
@@ -105,6 +107,27 @@ def estimate(connection: SqlConnection, job_type: str, input_bytes: int | None) 
     return estimate_from(job_type, samples, input_bytes)
 
 
-def _workers(connection: SqlConnection, now: int, job_type: str) -> int:
+def _workers(connection: SqlConnection, now: int, job_type: str) -> list[WorkerRoom]:
     rows = connection.execute(line_statements.LIVE_WORKERS, {"now": now}).fetchall()
-    return sum(job_type in json.loads(row["types"]) for row in rows)
+    typical: dict[str, float | None] = {}
+    found = []
+    for row in rows:
+        if job_type not in json.loads(row["types"]):
+            continue
+        room = None if row["room"] is None else Room.from_record(json.loads(row["room"]))
+        lanes = () if room is None else room.lanes
+        found.append(
+            WorkerRoom(row["host"], room, [_remaining(connection, now, each, typical) for each in lanes])
+        )
+    return found
+
+
+def _remaining(
+    connection: SqlConnection, now: int, lane: Lane, typical: dict[str, float | None]
+) -> float | None:
+    """Seconds until a lane will probably have ended; ``typical``: what was asked for already."""
+    if lane.type not in typical:
+        known = estimate(connection, lane.type, None)
+        typical[lane.type] = None if known is None else known.wall_seconds.p50
+    row = connection.execute(statements.GET, {"id": lane.job_id}).fetchone()
+    return lane_seconds(lane, None if row is None else as_record(row), moment(now), typical[lane.type])

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from pitchey_core.errors import SlotCrashed
 from pitchey_core.pricing import PriceBook, Usage
-from pitchey_runner.store.interface import MemoryOf
 from pitchey_runner.store.records import (
     AttemptOutcome,
     Claim,
@@ -39,7 +38,6 @@ def rescue(
     dead_workers: Collection[str],
     limit: int,
     prices: PriceBook,
-    memory_of: MemoryOf,
 ) -> list[Rescue]:
     named = {"dead": to_json(sorted(dead_workers)), "now": now, "limit": limit}
     rows = connection.execute(statements.LOST, named).fetchall()
@@ -47,8 +45,8 @@ def rescue(
     rescues = []
     for row in rows:
         if row["manifest"] is None:
-            usage = _last_usage(connection, row)
-            cost = prices.cost(usage, reserved_memory_bytes=_reserved(row, usage, memory_of))
+            usage, reserved = _last_heard(connection, row)
+            cost = prices.cost(usage, reserved_memory_bytes=reserved)
             rescues.append(_lose(endings, row, usage, cost))
             continue
         taken = _take_over(connection, now, row, rescuer)
@@ -88,17 +86,14 @@ def _lose(endings: Endings, row: Row, usage: Usage, cost_nanos: int) -> Rescue:
     return Rescue(claim.job_id, state)
 
 
-def _last_usage(connection: SqlConnection, row: Row) -> Usage:
+def _last_heard(connection: SqlConnection, row: Row) -> tuple[Usage, int]:
+    """What a lost attempt was known to have used, and the memory that it had reserved."""
     named = {"seq": row["seq"], "claim_seq": row["claim_seq"]}
-    text = connection.execute(statements.LAST_USAGE, named).fetchone()["usage"]
-    usage = Usage() if text is None else Usage.from_record(json.loads(text))
-    return usage.with_(complete=False)
-
-
-def _reserved(row: Row, usage: Usage, memory_of: MemoryOf) -> int:
-    known = memory_of(row["instance_type"])
-    # A type that this host does not know: what was used is the least that was reserved.
-    return usage.peak_memory_bytes if known is None else int(known * row["memory_factor"])
+    attempt = connection.execute(statements.LAST_USAGE, named).fetchone()
+    usage = Usage() if attempt["usage"] is None else Usage.from_record(json.loads(attempt["usage"]))
+    reserved = attempt["reserved_memory_bytes"]
+    # Where nobody has said so, what was used is the least that was reserved.
+    return usage.with_(complete=False), usage.peak_memory_bytes if reserved is None else int(reserved)
 
 
 def _take_over(connection: SqlConnection, now: int, row: Row, rescuer: WorkerInfo) -> ClaimedJob:

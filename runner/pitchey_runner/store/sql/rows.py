@@ -20,6 +20,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.room import Room
 from pitchey_runner.store.sql.connection import Row
 
 __all__ = [
@@ -163,6 +164,8 @@ def as_attempt(row: Row) -> Attempt:
         usage=None if row["usage"] is None else Usage.from_record(json.loads(row["usage"])),
         cost_nanos=row["cost_nanos"],
         log_path=row["log_path"],
+        reserved_memory_bytes=row["reserved_memory_bytes"],
+        enforced_by=row["enforced_by"],
     )
 
 
@@ -195,4 +198,5 @@ def as_worker(row: Row) -> WorkerRecord:
         active_jobs_count=row["active_jobs_count"],
         cpu_usage_percent=row["cpu_usage_percent"],
         memory_usage_percent=row["memory_usage_percent"],
+        room=None if row["room"] is None else Room.from_record(json.loads(row["room"])),
     )

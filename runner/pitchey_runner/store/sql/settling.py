@@ -76,6 +76,8 @@ class Endings:
             "error_class": None if ending.error is None else ending.error.get("class"),
             "outcome": ending.outcome.value,
             "log_path": ending.log_path,
+            "enforced_by": ending.enforced_by,
+            "reserved_memory_bytes": ending.reserved_memory_bytes,
             "cost_nanos": ending.cost_nanos,
         }
 

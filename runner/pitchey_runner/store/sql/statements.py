@@ -44,7 +44,8 @@ VALUES (:seq, :claim_seq, :number, :worker_id, :now)
 CLOSE_ATTEMPT = """
 UPDATE attempt
    SET ended_at = :now, outcome = :outcome, error = :error, usage = :usage, cost_nanos = :cost_nanos,
-       log_path = :log_path
+       log_path = :log_path, enforced_by = coalesce(:enforced_by, enforced_by),
+       reserved_memory_bytes = coalesce(:reserved_memory_bytes, reserved_memory_bytes)
  WHERE job_seq = :seq AND claim_seq = :claim_seq
 """
 
@@ -143,7 +144,7 @@ DELETE FROM worker
 SEE_WORKER = """
 UPDATE worker
    SET seen_at = :now, cpu_usage_percent = coalesce(:cpu_percent, cpu_usage_percent),
-       memory_usage_percent = coalesce(:memory_percent, memory_usage_percent)
+       memory_usage_percent = coalesce(:memory_percent, memory_usage_percent), room = coalesce(:room, room)
  WHERE id = :worker_id
 RETURNING lease_seconds
 """
@@ -215,7 +216,12 @@ UPDATE job
 RETURNING seq, cancel_requested, pause_requested
 """
 
-BEAT_USAGE = "UPDATE attempt SET usage = :usage WHERE job_seq = :seq AND claim_seq = :claim_seq"
+BEAT_USAGE = """
+UPDATE attempt
+   SET usage = :usage, enforced_by = coalesce(:enforced_by, enforced_by),
+       reserved_memory_bytes = coalesce(:reserved_memory_bytes, reserved_memory_bytes)
+ WHERE job_seq = :seq AND claim_seq = :claim_seq
+"""
 
 COMMIT_MANIFEST = """
 UPDATE job SET manifest = :manifest, settlement = :settlement
@@ -280,7 +286,9 @@ SELECT * FROM job
  ORDER BY lease_until, seq LIMIT :limit /* TAKE */
 """  # noqa: S608 - constants
 
-LAST_USAGE = "SELECT usage FROM attempt WHERE job_seq = :seq AND claim_seq = :claim_seq"
+LAST_USAGE = """
+SELECT usage, reserved_memory_bytes, enforced_by FROM attempt WHERE job_seq = :seq AND claim_seq = :claim_seq
+"""
 
 TAKE_OVER = """
 UPDATE job SET claim_seq = claim_seq + 1, worker_id = :worker_id, lease_until = :lease_until

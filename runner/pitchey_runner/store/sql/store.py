@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from pitchey_core.pricing import PriceBook
-from pitchey_runner.store.interface import MemoryOf, built_in_memory
 from pitchey_runner.store.records import (
     EVERYTHING,
     Attempt,
@@ -28,6 +27,7 @@ from pitchey_runner.store.records import (
     WorkerInfo,
     WorkerRecord,
 )
+from pitchey_runner.store.room import Room
 from pitchey_runner.store.sql import producing, rescuing, settling, statements, working
 from pitchey_runner.store.sql.queue_store import QueueHalf
 from pitchey_runner.store.sql.reading import count_statement, list_statement
@@ -115,8 +115,9 @@ class SqlStore(QueueHalf):
         *,
         cpu_percent: float | None = None,
         memory_percent: float | None = None,
+        room: Room | None = None,
     ) -> list[Directive]:
-        return self._write(working.beat, worker_id, beats, cpu_percent, memory_percent)
+        return self._write(working.beat, worker_id, beats, cpu_percent, memory_percent, room)
 
     def cancellations(self, worker_id: str) -> list[Claim]:
         rows = self._read(statements.CANCELLATIONS, {"worker_id": worker_id})
@@ -137,12 +138,11 @@ class SqlStore(QueueHalf):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
-        memory_of: MemoryOf = built_in_memory,
     ) -> list[Rescue]:
         named = {"dead": to_json(sorted(dead_workers)), "now": self._clock()}
         if limit <= 0 or not self._read(statements.ANY_LOST, named):
             return []
-        return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices, memory_of)
+        return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices)
 
     def promote_due(self, limit: int = 1000) -> int:
         if limit <= 0 or not self._read(statements.ANY_DUE, {"now": self._clock()}):

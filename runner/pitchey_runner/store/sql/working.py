@@ -17,6 +17,7 @@ from pitchey_runner.store.records import (
     ManifestCommit,
     WorkerInfo,
 )
+from pitchey_runner.store.room import Room
 from pitchey_runner.store.sql import statements
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.consequences import Consequences
@@ -131,12 +132,14 @@ def beat(
     beats: Sequence[Beat],
     cpu_percent: float | None,
     memory_percent: float | None,
+    room: Room | None,
 ) -> list[Directive]:
     seen = {
         "worker_id": worker_id,
         "now": now,
         "cpu_percent": cpu_percent,
         "memory_percent": memory_percent,
+        "room": None if room is None else to_json(room.as_record()),
     }
     row = connection.execute(statements.SEE_WORKER, seen).fetchone()
     lease_until = now + span(_DEFAULT_LEASE_SECONDS if row is None else row["lease_seconds"])
@@ -160,6 +163,8 @@ def _beat(connection: SqlConnection, worker_id: str, lease_until: int, each: Bea
             "seq": row["seq"],
             "claim_seq": each.claim.claim_seq,
             "usage": to_json(usage_record(each.usage)),
+            "enforced_by": each.enforced_by,
+            "reserved_memory_bytes": each.reserved_memory_bytes,
         }
         connection.execute(statements.BEAT_USAGE, usage)
     if row["cancel_requested"]:
@@ -198,6 +203,8 @@ def release(connection: SqlConnection, now: int, claims: Sequence[Claim]) -> lis
             "usage": None,
             "cost_nanos": 0,
             "log_path": None,
+            "enforced_by": None,
+            "reserved_memory_bytes": None,
         }
         connection.execute(statements.CLOSE_ATTEMPT, closing)
         state = JobState(row["state"])
