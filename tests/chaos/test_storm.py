@@ -112,6 +112,7 @@ class Storm:
             except ProcessLookupError:
                 return "nobody"
             return "slot"
+        assert runner.process.poll() is None, f"it ended by itself:\n{runner.log.read_text()}"
         runner.kill()
         self.runners.remove(runner)
         self.start()
@@ -125,7 +126,7 @@ class Storm:
         for runner in self.runners:
             runner.signal(signal.SIGTERM)
         for runner in self.runners:
-            runner.wait()
+            assert runner.wait() == 0, runner.log.read_text()
 
     def unfinished(self) -> str:
         records = [record for job in self.jobs if (record := self.store.get(job.id)) is not None]
