@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from workplace import Workplace, wait_until
 
@@ -322,7 +323,7 @@ def test_a_slot_may_be_put_to_work_while_others_are_closed_for_room(workplace: W
         pool.fits(Capacity(1.0, 0), "test-echo")
         async with anyio.create_task_group() as group:
             group.start_soon(pool.make_room, "test-echo")
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             slot = await pool.obtain("test-noop")
         assert slot.alive
         assert pool.busy == [slot]
