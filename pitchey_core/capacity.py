@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pitchey_core.resources import GIB, InstanceType
 if TYPE_CHECKING:
     from pitchey_core.settings import HostSettings
 
-__all__ = ["Capacity", "available_memory", "host_capacity", "host_memory", "host_vcpus"]
+__all__ = ["Capacity", "available_memory", "gpu_devices", "host_capacity", "host_memory", "host_vcpus"]
 
 _UNLIMITED: Final = 1 << 60
 _RESERVED_SHARE: Final = 20
@@ -50,7 +51,21 @@ def host_capacity(settings: HostSettings) -> Capacity:
     else:
         reserve = settings.memory_reserve
         memory = total - (min(total // _RESERVED_SHARE, GIB) if reserve is None else min(int(reserve), total))
-    return Capacity(settings.vcpus or host_vcpus(), memory, _gpus(), total)
+    return Capacity(settings.vcpus or host_vcpus(), memory, len(gpu_devices(settings)), total)
+
+
+def gpu_devices(settings: HostSettings) -> tuple[str, ...]:
+    """The accelerators that jobs may use, by the names that ``CUDA_VISIBLE_DEVICES`` knows them by: numbers, or UUIDs
+    where ours names them so; none that are hidden from us. See the CUDA C++ Programming Guide on that variable, which
+    HIP reads as well."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = [each for each in Path("/dev").glob("nvidia[0-9]*") if each.name.removeprefix("nvidia").isdigit()]
+    count = len(found) if settings.gpus is None else settings.gpus
+    if visible is None:
+        return tuple(map(str, range(count)))
+    names = (each.strip() for each in visible.split(","))
+    # What comes behind the first that is none is not visible either.
+    return tuple(itertools.takewhile(lambda each: each not in ("", "-1"), names))[:count]
 
 
 def host_vcpus() -> float:
@@ -125,12 +140,3 @@ def _meminfo(name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return math.floor(_UNLIMITED)
-
-
-def _gpus() -> int:
-    """Those that are not hidden from us; see the CUDA C++ Programming Guide on ``CUDA_VISIBLE_DEVICES``."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = [each for each in Path("/dev").glob("nvidia[0-9]*") if each.name.removeprefix("nvidia").isdigit()]
-    if visible is None:
-        return len(found)
-    return min(len(found), len([each for each in visible.split(",") if each.strip() not in ("", "-1")]))

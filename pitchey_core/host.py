@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pitchey_core.capacity import Capacity, host_capacity, host_vcpus
+from pitchey_core.capacity import Capacity, gpu_devices, host_capacity, host_vcpus
 from pitchey_core.errors import ConfigError, PartialFailure, PitcheyError
 from pitchey_core.hooks import ProcessorSpec, QueueDefaults, load_target
 from pitchey_core.order import JobOrder
@@ -71,6 +71,11 @@ class Host:
         """What jobs may use of this host."""
         return host_capacity(self.settings.host)
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The accelerators that jobs may use, by name."""
+        return gpu_devices(self.settings.host)
+
     # -- before a job -------------------------------------------------------------------------------------------
 
     def queue(self, name: str) -> QueueDefaults:
@@ -131,7 +136,7 @@ class Host:
         if memory_factor > 1:
             memory = max(memory, min(int(memory * memory_factor), self.capacity.memory_bytes))
         vcpus = min(instance.vcpus, self.settings.host.vcpus or host_vcpus())
-        return Limits(wall_seconds=spec.wall_limit, memory_bytes=memory, vcpus=vcpus)
+        return Limits(wall_seconds=spec.wall_limit, memory_bytes=memory, vcpus=vcpus, gpus=instance.gpus)
 
     def normalise(self, name: str, payload: Mapping[str, Any], *, base: Path | None = None) -> dict[str, Any]:
         """A payload as it is stored: validated, and its paths (relative to ``base``) made absolute URLs.
@@ -211,7 +216,10 @@ class Host:
             outcome.error.facts = outcome.facts
         manifest = Manifest.from_record(outcome.manifest) if outcome.manifest else None
         artifacts = tuple(manifest.artifacts) if manifest else ()
-        usage = outcome.usage.with_(bytes_out=sum(artifact.bytes for artifact in artifacts))
+        usage = outcome.usage.with_(
+            bytes_out=sum(artifact.bytes for artifact in artifacts),
+            gpu_us=outcome.usage.wall_us * outcome.order.limits.gpus,
+        )
         facts = None
         if typed and outcome.facts is not None:
             model = self.registry.processor(outcome.order.spec.name).facts_model

@@ -29,7 +29,7 @@ class Usage:
         memory_method: How the peak was measured: ``cgroup``, ``sampled-pss`` or ``self``.
         bytes_in: Bytes fetched.
         bytes_out: Bytes published.
-        gpu_us: Microseconds on an accelerator.
+        gpu_us: Microseconds for which an accelerator was its own, summed over them.
         complete: False where a crash left only the figures of the last heartbeat.
     """
 

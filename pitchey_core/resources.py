@@ -60,6 +60,7 @@ class Limits:
         wall_seconds: From the start of the processor to its return.
         memory_bytes: Summed over the job's process tree (proportional set size).
         vcpus: Threads that the job should start, and what it is billed against; not a hard cap.
+        gpus: Accelerators that are its own for that time, and what it is billed for.
         log_bytes: Length of the attempt's log; what comes after it is dropped and said so.
         pixels: Width times height of any picture that is decoded.
         duration_seconds: Play time of any input.
@@ -69,6 +70,7 @@ class Limits:
     wall_seconds: float | None = None
     memory_bytes: int | None = None
     vcpus: float = 1.0
+    gpus: int = 0
     log_bytes: int = 64 * MIB
     pixels: int = 16384 * 16384
     duration_seconds: float = 24 * 3600.0

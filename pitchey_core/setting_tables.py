@@ -131,6 +131,7 @@ class HostSettings(Table):
             few use all of theirs all of the time. Memory is never reserved twice.
         memory_bytes: Bytes; default: those of the host or of its container, less ``memory_reserve``.
         memory_reserve: Bytes that are left to everything else; default: a twentieth, at most 1 GiB.
+        gpus: Accelerators; default: those that this process sees.
         cgroups: Enforce limits by groups of the kernel, where they can be made; else by supervision alone.
         backfill_wait: Seconds that small jobs may go before a large one that waits for room; then room is kept for it.
     """
@@ -139,6 +140,7 @@ class HostSettings(Table):
     cpu_overcommit: float = Field(2.0, ge=1, le=64)
     memory_bytes: ByteSize | None = Field(None, gt=0)
     memory_reserve: ByteSize | None = Field(None, ge=0)
+    gpus: int | None = Field(None, ge=0)
     cgroups: bool = True
     backfill_wait: float = Field(5.0, ge=0)
 

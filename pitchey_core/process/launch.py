@@ -22,7 +22,7 @@ __all__ = ["Argument", "Launch", "clean_environment", "interpreter", "spawn"]
 Argument = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")  # noqa: PTH100, PTH118, PTH120
-_INHERITED = ("PATH", "HOME", "TMPDIR", "TZ")
+_INHERITED = ("PATH", "HOME", "TMPDIR", "TZ", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _BUSY = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
@@ -87,7 +87,8 @@ def interpreter() -> str:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Variables of a program: of ours only ``PATH``, ``HOME``, ``TMPDIR`` and ``TZ``; a UTF-8 locale.
+    """Variables of a program: of ours only ``PATH``, ``HOME``, ``TMPDIR``, ``TZ``, and which accelerators may be seen; a
+    UTF-8 locale.
 
     A new tag, nested below ours, comes first, where a search for it finds it soonest.
 

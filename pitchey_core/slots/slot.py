@@ -73,9 +73,10 @@ SlotReport = Callable[[Report], None]
 
 
 class Executor(Protocol):
-    """A place for slots to run; see the ``pitchey_executors`` hook. ``tag`` names the slot in leftover searches."""
+    """A place for slots to run; see the ``pitchey_executors`` hook. ``tag`` names the slot in leftover searches;
+    ``devices`` are the accelerators that it may see, and are given only where there are any."""
 
-    async def open_slot(self, tag: str) -> Slot: ...
+    async def open_slot(self, tag: str, *, devices: Sequence[str] = ()) -> Slot: ...
 
 
 class LocalExecutor:
@@ -90,11 +91,13 @@ class LocalExecutor:
         self.python = python or Path(sys.executable)
         self.policy = policy or SlotPolicy()
 
-    async def open_slot(self, tag: str) -> Slot:
+    async def open_slot(self, tag: str, *, devices: Sequence[str] = ()) -> Slot:
         """Start a slot. It is ready to take a job at once; its start-up is part of the first one.
 
         Args:
             tag: Everything that the slot starts carries it in its environment.
+            devices: The accelerators that it may see, by the names that ``CUDA_VISIBLE_DEVICES`` knows; a process
+                cannot change them. None: those that we see.
         """
         here, there = socket.socketpair()
         here.setblocking(False)
@@ -109,7 +112,7 @@ class LocalExecutor:
                 [os.fspath(self.python), *module, str(there.fileno()), self.policy.as_argument()],
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
-                env=_environment(full_tag),
+                env=_environment(full_tag, devices),
                 start_new_session=True,
                 cwd="/",
             )
@@ -121,22 +124,23 @@ class LocalExecutor:
             raise
         finally:
             there.close()
-        return Slot(process, here, full_tag)
+        return Slot(process, here, full_tag, devices=tuple(devices))
 
 
 _STORAGE_VARIABLES: Final = ("AWS_", "AZURE_STORAGE_", "FSSPEC_", "GOOGLE_APPLICATION_CREDENTIALS", "HF_")
 _RUNTIME_VARIABLES: Final = ("CUDA_", "ORT_", "PITCHEY_MODEL_", "PITCHEY_ORT_", "XDG_CACHE_HOME")
 
 
-def _environment(tag: str) -> dict[str, str]:
+def _environment(tag: str, devices: Sequence[str]) -> dict[str, str]:
     """What a slot inherits: the clean default; for fetching inputs, the credentials of storage drivers; and what says
     where models are kept, and on which devices they run.
 
-    Programs that it starts get neither.
+    Programs that it starts get none of it but the devices.
     """
     wanted = (*_STORAGE_VARIABLES, *_RUNTIME_VARIABLES)
     kept = {name: value for name, value in os.environ.items() if name.startswith(wanted)}
-    return clean_environment(kept) | {TAG_VARIABLE: tag}
+    bound = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+    return clean_environment(kept) | bound | {TAG_VARIABLE: tag}
 
 
 class Slot:
@@ -144,13 +148,21 @@ class Slot:
 
     Attributes:
         tag: See :meth:`LocalExecutor.open_slot`.
+        devices: The accelerators that it is bound to; none: it sees what its host sees.
         alive: False once its warden is gone; open another then.
         enforced_by: What limits its memory: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``; ``None`` until it has
             said so, which it does before its first outcome.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, tag: str) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        channel: socket.socket,
+        tag: str,
+        devices: tuple[str, ...] = (),
+    ) -> None:
         self.tag = tag
+        self.devices = devices
         self.alive = True
         self.enforced_by: str | None = None
         self._process = process

@@ -170,6 +170,8 @@ def test_nothing_is_promised_twice_whatever_comes(steps: list[tuple[Capacity, in
         assert reserved.memory_bytes <= HOST.memory_bytes
         assert reserved.vcpus <= HOST.vcpus
         assert reserved.gpus <= HOST.gpus
+        given = [device for each in running for device in each.devices]
+        assert len(given) == len(set(given)) == reserved.gpus
     for reservation in running:
         admission.end(reservation)
     # Whoever has waited longest can always be served by an idle host.

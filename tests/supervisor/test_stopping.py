@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -23,9 +23,9 @@ class Intruder(LocalExecutor):
         super().__init__()
         self._intrude = intrude
 
-    async def open_slot(self, tag: str) -> Slot:
+    async def open_slot(self, tag: str, *, devices: Sequence[str] = ()) -> Slot:
         await anyio.to_thread.run_sync(self._intrude)
-        return await super().open_slot(tag)
+        return await super().open_slot(tag, devices=devices)
 
 
 def work(worker: Supervisor, store: JobStore) -> list[JobRecord]:

@@ -10,7 +10,7 @@ beside *it* may start, so that it comes to its turn when what runs now has ended
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,12 +26,14 @@ class Reservation:
     """What a running lane has reserved.
 
     Attributes:
+        devices: The accelerators that are its own.
         used_bytes: Of its memory, what it is known to use already.
         frozen: It uses no CPU time now, but keeps its memory.
     """
 
     demand: Capacity
     number: int
+    devices: tuple[str, ...] = ()
     used_bytes: int = 0
     frozen: bool = False
 
@@ -59,6 +61,7 @@ class Admission:
         spare: What the host could give now beyond what it gives already, in bytes; asked before a further lane starts
             beside others, for the host may have other users. ``None``: the capacity is ours alone.
         clock: Seconds.
+        devices: Names of the accelerators; default: numbers.
 
     Attributes:
         idle_bytes: What slots hold that wait for work. They can be closed, so a job that is alone does not mind them.
@@ -69,6 +72,7 @@ class Admission:
     backfill_wait: float = 5.0
     spare: Callable[[], int] | None = None
     clock: Callable[[], float] = time.monotonic
+    devices: Sequence[str] | None = None
     idle_bytes: int = 0
     _running: list[Reservation] = field(default_factory=list)
     _waiting: dict[object, _Waiting] = field(default_factory=dict)
@@ -153,12 +157,24 @@ class Admission:
         """It is no longer in line."""
         self._waiting.pop(who, None)
 
-    def start(self, demand: Capacity) -> Reservation:
-        """Reserve, whether it fits or not."""
+    def start(self, demand: Capacity, prefer: Iterable[str] = ()) -> Reservation:
+        """Reserve, whether it fits or not.
+
+        Args:
+            prefer: Accelerators that it would rather have, where these are free.
+        """
         self._started += 1
-        reservation = Reservation(self.clamped(demand), self._started)
+        free = self._free_devices()
+        chosen = [each for each in dict.fromkeys((*prefer, *free)) if each in free][: demand.gpus]
+        devices = tuple(each for each in free if each in chosen)
+        reservation = Reservation(self.clamped(demand), self._started, devices)
         self._running.append(reservation)
         return reservation
+
+    def _free_devices(self) -> list[str]:
+        named = map(str, range(self.capacity.gpus)) if self.devices is None else self.devices
+        taken = {each for reservation in self._running for each in reservation.devices}
+        return [each for each in named if each not in taken]
 
     def end(self, reservation: Reservation) -> None:
         """Give back."""

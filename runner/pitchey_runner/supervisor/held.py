@@ -60,11 +60,13 @@ def share_usage(members: Sequence[Held], report: Report) -> None:
     grouped = slot is not None and (slot.enforced_by or "").startswith("cgroup")
     if reservation is not None:
         reservation.used_bytes = report.memory_bytes or 0
+    wall_us = int((time.monotonic() - members[0].started) * 1e6)
     whole = Usage(
-        wall_us=int((time.monotonic() - members[0].started) * 1e6),
+        wall_us=wall_us,
         cpu_us=report.cpu_us or 0,
         peak_memory_bytes=report.memory_bytes or 0,
         memory_method="cgroup" if grouped else "sampled-pss",
+        gpu_us=0 if reservation is None else wall_us * len(reservation.devices),
         complete=False,
     )
     for held, share in zip(members, whole.split(len(members)), strict=True):

@@ -54,7 +54,13 @@ class Pool:
         settings = self.host.settings.host
         # Whoever has set how much jobs may use has decided about everybody else's share as well.
         spare = available_memory if settings.memory_bytes is None else None
-        self.admission = Admission(self.host.capacity, settings.cpu_overcommit, settings.backfill_wait, spare)
+        self.admission = Admission(
+            self.host.capacity,
+            settings.cpu_overcommit,
+            settings.backfill_wait,
+            spare,
+            devices=self.host.devices,
+        )
 
     # -- room ---------------------------------------------------------------------------------------------------
 
@@ -113,13 +119,15 @@ class Pool:
         here, each = self.admission.capacity, self.admission.clamped(self.typical(job_type))
         fit = [self.admission.vcpus / each.vcpus if each.vcpus else math.inf]
         fit += [here.memory_bytes / each.memory_bytes if each.memory_bytes else math.inf]
+        fit += [here.gpus / each.gpus if each.gpus else math.inf]
         return max(1, math.floor(min(*fit, self._most(job_type), self._most_in_all) + 1e-9))
 
     def reserve(self, job_type: str, demand: Capacity) -> Reservation:
         """Count a lane before its slot exists, so that claims and room cannot run apart."""
         self._lanes[job_type] += 1
         self._typical[job_type] = demand
-        return self.admission.start(demand)
+        bound = (device for each in self._idle[job_type] for device in each.slot.devices)
+        return self.admission.start(demand, bound if demand.gpus else ())
 
     def release(self, job_type: str, reservation: Reservation) -> None:
         self._lanes[job_type] -= 1
@@ -127,16 +135,27 @@ class Pool:
 
     # -- slots --------------------------------------------------------------------------------------------------
 
-    async def obtain(self, job_type: str) -> Slot:
-        """An idle slot of that type, or a new one."""
-        while self._idle[job_type]:
-            slot = self._idle[job_type].pop().slot
+    async def obtain(self, job_type: str, devices: tuple[str, ...] = ()) -> Slot:
+        """An idle slot of that type, bound to these accelerators, or a new one."""
+        idle = self._idle[job_type]
+        while fitting := [each for each in idle if each.slot.devices == devices]:
+            idle.remove(fitting[-1])
+            slot = fitting[-1].slot
             if slot.alive:
                 self._busy[slot] = job_type
                 return slot
-        slot = await self.executor.open_slot(new_tag(self.owner))
+        if devices:
+            await self._close_bound(set(devices))
+            slot = await self.executor.open_slot(new_tag(self.owner), devices=devices)
+        else:
+            slot = await self.executor.open_slot(new_tag(self.owner))
         self._busy[slot] = job_type
         return slot
+
+    async def _close_bound(self, devices: set[str]) -> None:
+        """Close idle slots that are bound to one of them: their processors may still hold memory of it."""
+        for job_type in list(self._idle):
+            await self._close_idle(job_type, 0, lambda each: not devices.isdisjoint(each.slot.devices))
 
     async def give_back(self, slot: Slot) -> None:
         """Return a slot after its work; a dead one is forgotten."""
@@ -152,6 +171,8 @@ class Pool:
             OSError: No process can be started.
         """
         for job_type in job_types:
+            if self.typical(job_type).gpus:
+                continue  # Which accelerators a slot is bound to is known when its first job comes.
             wanted = min(self.host.queue(job_type).min_slots, self.obtainable(job_type))
             while self._lanes[job_type] + len(self._idle[job_type]) < wanted:
                 slot = await self.executor.open_slot(new_tag(self.owner))

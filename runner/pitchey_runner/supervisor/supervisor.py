@@ -234,7 +234,8 @@ class Supervisor:
         if not orders:
             return
         try:
-            slot = await self._pool.obtain(job_type)
+            reservation = batch[0].reservation
+            slot = await self._pool.obtain(job_type, reservation.devices if reservation else ())
         except OSError as error:
             for held, _ in orders:
                 await self._ends.fail(

@@ -22,7 +22,7 @@ class TestPayload(Payload):
 
     trace: str | None = Field(
         None,
-        description="Each attempt adds a JSON line (job_id, attempt, claim, pid) to this file as it starts",
+        description="Each attempt adds a JSON line (job_id, attempt, claim, pid, devices) to this file as it starts",
     )
 
 
@@ -39,6 +39,14 @@ def leave_trace(payload: TestPayload, job: JobContext) -> None:
     """Tell the test that this attempt has begun."""
     if payload.trace is None:
         return
-    line = json.dumps({"job_id": job.job_id, "attempt": job.attempt, "claim": job.claim, "pid": os.getpid()})
+    line = json.dumps(
+        {
+            "job_id": job.job_id,
+            "attempt": job.attempt,
+            "claim": job.claim,
+            "pid": os.getpid(),
+            "devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        }
+    )
     with Path(payload.trace).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
