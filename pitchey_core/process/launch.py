@@ -87,8 +87,9 @@ def interpreter() -> str:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Variables of a program: of ours only ``PATH``, ``HOME``, ``TMPDIR``, ``TZ`` and what says which accelerators may be
-    seen; a UTF-8 locale.
+    """Variables of a program: of ours only ``PATH``, ``HOME``, ``TMPDIR``, ``TZ``, and which accelerators may be seen.
+
+    The locale is a UTF-8 one.
 
     A new tag, nested below ours, comes first, where a search for it finds it soonest.
 

@@ -51,7 +51,9 @@ def test_memory_that_others_have(cli: Cli, worker: Callable[..., str], eventuall
     why = eventually(lambda: because(cli, second, "resources"))
     reason = why["reason"]
     assert (reason["name"], reason["wanted"], reason["free"]) == ("memory", GIB, 512 * MIB)
-    assert (reason["held_by"], why["count"], why["eta_seconds"]) == ([holder], 1, None)
+    assert (reason["held_by"], why["count"]) == ([holder], 1)
+    # By the progress of the other one: nobody has seen such a job end.
+    assert eventually(lambda: cli("why", second).data["eta_seconds"]) > 10
     shown = cli("why", second, "--no-json").out
     assert "it wants 1.00 GiB of memory; 0.50 GiB of memory is free on" in shown
     assert f"job {holder[:8]} has the rest" in shown
@@ -72,7 +74,10 @@ def test_vcpus_and_when_they_will_be_free(
     assert (reason["name"], reason["wanted"], reason["free"]) == ("vcpus", 0.5, 0.0)
     assert reason["held_by"] == [holder]
     assert why["slots"] == 1
-    assert 0 < why["eta_seconds"] <= 8.5
+    # Of the first moments of the other one no pace can be told.
+    assert eventually(
+        lambda: 0 < (because(cli, second, "resources") or {"eta_seconds": 0})["eta_seconds"] <= 8
+    )
     assert eventually(lambda: cli("status", second).data["status"] == "completed", 60)
 
 

@@ -12,12 +12,11 @@ import anyio
 import pytest
 from workplace import Workplace, wait_until
 
-from pitchey_core.host import Host
-from pitchey_core.pricing import PriceBook, Usage
+from pitchey_core.pricing import PriceBook
 from pitchey_core.process import process_start_ticks, read_process
-from pitchey_core.resources import GIB
+from pitchey_core.resources import MIB
 from pitchey_core.slots.occupancy import Occupancy, open_occupancy
-from pitchey_runner.store.interface import Beat, JobState, WorkerInfo
+from pitchey_runner.store.interface import AttemptOutcome, JobState, WorkerInfo
 from pitchey_runner.store.migrations import upgrade
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.supervisor import Event, JobSettled, Supervisor
@@ -156,19 +155,25 @@ def test_the_end_of_a_job_that_rescue_ends_is_told(workplace: Workplace) -> None
     assert event.result["status"] == "cancelled"
 
 
-def test_lost_attempts_are_priced_with_the_instance_types_of_this_host(workplace: Workplace) -> None:
-    job, unknown = workplace.job("test-noop"), workplace.job("no-such-thing")
-    foreign = replace(unknown, instance_type="of-another-host")
-    usage = Usage(wall_us=10_000_000, peak_memory_bytes=GIB)
-    host = Host.from_settings(
-        workplace.registry, **workplace.overrides, instance_types={"lite": {"memory_bytes": "32GiB"}}
-    )
+def test_a_lost_attempt_is_priced_by_what_it_had_reserved(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host has less than the instance type, and reduces it; whoever rescues the job need not."""
+    job = workplace.job("test-sleep", seconds=60.0)
     with workplace.store() as store:
-        store.enqueue([job, foreign])
-        for each in (job, foreign):
-            (claimed,) = store.claim(worker("dead", lease_seconds=0), each.type, 1)
-            store.beat("dead", [Beat(claimed.claim, usage=usage)])
-        supervisor = Supervisor(store, host)
-        anyio.run(supervisor._rescue)
-        costs = [store.attempts(each.id)[0].cost_nanos for each in (job, foreign)]
-    assert costs == [host.prices.cost(usage, reserved_memory_bytes=size * GIB) for size in (32, 1)]
+        store.enqueue([job])
+        with monkeypatch.context() as small:
+            small.setenv("PITCHEY_HOST__MEMORY_BYTES", str(300 * MIB))
+            runner = workplace.started()
+
+        def beaten() -> bool:
+            attempts = store.attempts(job.id)
+            return bool(attempts and attempts[0].usage and attempts[0].usage.wall_us)
+
+        wait_until(beaten, what="a heartbeat that says what was used")
+        runner.kill()
+        anyio.run(Supervisor(store, workplace.host)._rescue)
+        lost = store.attempts(job.id)[0]
+    assert (lost.outcome, lost.reserved_memory_bytes) == (AttemptOutcome.LOST, 300 * MIB)
+    assert lost.usage is not None
+    assert lost.cost_nanos == workplace.host.prices.cost(lost.usage, reserved_memory_bytes=300 * MIB) > 0

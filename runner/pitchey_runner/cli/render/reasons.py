@@ -73,7 +73,11 @@ def expected_start(explanation: Explanation, now: datetime, *, slots: int | None
             wait = _turn(explanation, reason, slots)
             if wait is None:
                 return None
-            start = max(start, now + timedelta(seconds=wait))
+            # The room that the first in line waits for comes before their turns.
+            room = max(
+                (each.until for each in explanation.reasons if each.kind in _ROOM and each.until), default=now
+            )
+            start = max(start, room + timedelta(seconds=wait))
     return start
 
 
@@ -85,7 +89,9 @@ def _turn(explanation: Explanation, reason: Reason, slots: int | None) -> float 
         rounds = 0.5
     else:
         at_once = explanation.slots or max(1, explanation.workers) * (slots or 1)
-        busy = max(0, explanation.running - at_once + 1)
+        # When those that run now make room, the reason that says so knows better.
+        told = any(each.kind in _ROOM for each in explanation.reasons)
+        busy = 0 if told else max(0, explanation.running - at_once + 1)
         rounds = math.ceil((before + busy) / at_once)
     if rounds == 0:
         return 0.0
