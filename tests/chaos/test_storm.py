@@ -7,14 +7,13 @@ Small by default. At full scale, on request::
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from pathlib import Path
 
 import pytest
 from storm import Storm, ride_out, scale
-from workplace import RunningSupervisor, Workplace, descendants_of
+from workplace import RunningSupervisor, Workplace, children_of
 
 KILLS = scale("KILLS", 25)
 
@@ -29,6 +28,7 @@ def kill_somebody(storm: Storm) -> str:
         except ProcessLookupError:
             return "nobody"
         return "slot"
+    assert runner.process.poll() is None, f"it ended by itself:\n{runner.log.read_text()}"
     runner.kill()
     storm.runners.remove(runner)
     storm.start()
@@ -36,13 +36,19 @@ def kill_somebody(storm: Storm) -> str:
 
 
 def _slots_of(runner: RunningSupervisor) -> list[int]:
-    """Its wardens and the processes that they have forked; not the programs that jobs run."""
-    found = []
-    for pid in descendants_of(runner.process.pid):
-        with contextlib.suppress(OSError):
-            if b"pitchey_core.slots.warden" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
+    """Its wardens, and the processes that they have forked for jobs.
+
+    Not what a job has forked, even before it has become another program: a job whose program was killed has failed.
+    """
+    wardens = [pid for pid in children_of(runner.process.pid) if _is_warden(pid)]
+    return [*wardens, *(pid for warden in wardens for pid in children_of(warden) if _is_warden(pid))]
+
+
+def _is_warden(pid: int) -> bool:
+    try:
+        return b"pitchey_core.slots.warden" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 @pytest.mark.slow

@@ -129,10 +129,18 @@ class Storm:
         self.runners.append(self.place.started(drain=False, **self.options))
 
     def finish(self) -> None:
-        wait_until(self.is_over, 120 + len(self.jobs) / 5, "the end of all jobs")
+        try:
+            wait_until(self.is_over, 120 + len(self.jobs) / 5, "the end of all jobs")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; left:\n{self.unfinished()}") from None
         for runner in self.runners:
             runner.signal(signal.SIGTERM)
-        assert [runner.wait() for runner in self.runners] == [0] * len(self.runners)
+        for runner in self.runners:
+            assert runner.wait() == 0, runner.log.read_text()
+
+    def unfinished(self) -> str:
+        records = [record for job in self.jobs if (record := self.store.get(job.id)) is not None]
+        return "\n".join(_told(self.store, each) for each in records if not each.status.finished)
 
     def is_over(self) -> bool:
         return sum(
@@ -178,7 +186,7 @@ def ride_out(
         assert len(records) == len(storm.jobs) == jobs
         assert storm.reader.wrong == []
         for record in records:
-            _check_end(record)
+            _check_end(store, record)
         _check_outputs(storm.reader, records)
         _check_ledger(store)
     assert check_store(place.url) == []
@@ -187,14 +195,19 @@ def ride_out(
     _check_leftovers(place)
 
 
-def _check_end(record: JobRecord) -> None:
+def _told(store: JobStore, record: JobRecord) -> str:
+    """A job with all its attempts, for a message of a failed test."""
+    return "\n    ".join(map(str, [record, *store.attempts(record.id)]))
+
+
+def _check_end(store: JobStore, record: JobRecord) -> None:
     if record.lost_count >= POISON_LOSSES:
-        assert record.status is JobState.FAILED
+        assert record.status is JobState.FAILED, _told(store, record)
         assert "not run again" in (record.error or {})["message"]
     elif record.type == "test-fail":
         assert record.status is JobState.FAILED
     else:
-        assert record.status is JobState.COMPLETED, record
+        assert record.status is JobState.COMPLETED, _told(store, record)
 
 
 def _check_outputs(reader: Reader, records: list[JobRecord]) -> None:
