@@ -111,7 +111,7 @@ class _Session:
                 connection.raw.close()
 
     def _persistently(self, group: list[Operation[WritingConnection]]) -> list[Any]:
-        end = time.monotonic() + PATIENCE_SECONDS
+        end: float | None = None
         tries = 0
         while True:
             tries += 1
@@ -120,7 +120,9 @@ class _Session:
             except Exception as error:
                 if is_passing(error) and tries < _TRIES:
                     time.sleep(random.uniform(0, 0.01) * tries)  # noqa: S311 - jitter, not a secret
-                elif is_gone(error) and time.monotonic() < end:
+                elif is_gone(error) and (end is None or time.monotonic() < end):
+                    # From when it is known to be away: to find that out may take longer than our patience.
+                    end = end or time.monotonic() + PATIENCE_SECONDS
                     self.close()
                     time.sleep(min(0.02 * 2**tries, 0.5))
                 else:
