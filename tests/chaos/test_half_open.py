@@ -16,6 +16,8 @@ from postgres_server import PostgresServer
 from storm import Storm, ride_out, scale
 from workplace import Workplace
 
+from pitchey_runner.store.postgres import changes, watchdog
+
 SILENCES = scale("SILENCES", 2)
 PATIENT = scale("PATIENT", 0)
 
@@ -60,11 +62,14 @@ def test_half_open_connections_whose_packets_are_dropped(
 @pytest.mark.slow
 @pytest.mark.timeout(0 if SILENCES > 2 or PATIENT else 300)
 def test_half_open_connections_behind_a_proxy_that_says_nothing(
-    on_postgres: Workplace, server: PostgresServer, proxy: CuttingProxy
+    on_postgres: Workplace, server: PostgresServer, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is sent is acknowledged, and nobody answers: the watchdog of the store gives up."""
     on_postgres.store_url = server.url(port=proxy.port)
     options = {} if PATIENT else {"answer_seconds": 1.5, "probe_seconds": 0.5}
+    if not PATIENT:
+        monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 1.5)
+        monkeypatch.setattr(changes, "_PROBE_SECONDS", 0.5)
 
     def fall_silent(_: Storm) -> str:
         proxy.freeze()

@@ -10,6 +10,7 @@ Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``over
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -84,6 +85,7 @@ def hurry(answer_seconds: float, probe_seconds: float) -> None:
 
 def main() -> None:
     config = json.loads(sys.argv[1])
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     host = Host.from_settings(Registry.load(), **config["overrides"])
     if "clock" in config:
