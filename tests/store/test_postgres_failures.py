@@ -202,6 +202,27 @@ def test_patience_begins_when_a_silent_connection_is_given_up(
         assert store.counts() == {JobState.PENDING: 2}
 
 
+def test_whoever_asks_for_the_time_in_between_is_still_watched(
+    durable_server: PostgresServer, durable: str, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query that needs the clock asks for it on a second connection; then the first one falls silent."""
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.8)
+    with open_store(durable_server.url(port=proxy.port)) as store:
+        store.enqueue([job()])
+        assert store.ready() == {"video": 1}
+        asked: list[bytes] = []
+
+        def watch(data: bytes) -> None:
+            # Once the clock has answered nobody says anything more.
+            if b"clock_timestamp" not in data and not asked:
+                asked.append(data)
+                proxy.freeze()
+
+        proxy.watch = watch
+        assert store.ready() == {"video": 1}
+        assert len(asked) == 1
+
+
 def test_one_bad_operation_takes_no_other_with_it(store: JobStore) -> None:
     """In one group with good ones: each gets its own answer."""
     taken = job()

@@ -161,7 +161,7 @@ class _Session:
         """
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            with suppress(psycopg.Error), connect(self._location) as raw:
+            with suppress(psycopg.Error), connect(self._location) as raw, answering(raw):
                 if raw.execute(_IN_PROGRESS, (lost.number,)).fetchone() is None:
                     seen = raw.execute(_EVENT_OF, (lost.first_event, lost.now, lost.number)).fetchone()
                     return seen is not None
