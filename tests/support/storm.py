@@ -173,6 +173,8 @@ def ride_out(
             storm.enqueue(jobs // 4)
             for _ in range(SUPERVISORS):
                 storm.start()
+            # One that starts while its store is away says so and ends.
+            wait_until(lambda: len(store.workers()) == SUPERVISORS, 60, "the start of the supervisors")
             for number in range(strikes):
                 time.sleep(rng.uniform(*pause))
                 struck[strike(storm)] += 1
