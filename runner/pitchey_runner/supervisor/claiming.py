@@ -68,7 +68,7 @@ class Claims:
         """Start what fits, in the order of the line, small ones past large ones while these wait; says how many."""
         started = await self._unpark()
         await patiently(self.patience, self.store.promote_due)
-        ready = await patiently(self.patience, self.store.ready, batch_id)
+        ready = await self._ready(types, batch_id)
         if ready:
             queues = await patiently(self.patience, self.store.queues)
             limits = [(each.name, each.limits.max_slots) for each in queues]
@@ -80,10 +80,15 @@ class Claims:
             started += await self._take_type(job_type, ready[job_type], batch_id)
         return started
 
+    async def _ready(self, types: Collection[str], batch_id: str | None) -> dict[str, int]:
+        """Of longer lines only so much is known as makes the largest claims."""
+        most = max(map(self.pace.most_at_once, types), default=1)
+        return await patiently(self.patience, partial(self.store.ready, batch_id, most=most))
+
     async def _take_type(self, job_type: str, waiting: int, batch_id: str | None) -> int:
         if waiting and (linger := self.pace.linger(job_type, waiting)):
             await anyio.sleep(linger)
-            waiting = (await patiently(self.patience, self.store.ready, batch_id)).get(job_type, 0)
+            waiting = (await self._ready([job_type], batch_id)).get(job_type, 0)
         started = 0
         while waiting > 0 and await self._may_claim(job_type):
             limit = self.pace.claim_size(job_type, waiting)
@@ -146,17 +151,17 @@ class Claims:
 
     async def drained(self, types: Collection[str], batch_id: str | None) -> bool:
         """Whether there is nothing left to do, for anybody."""
-        ready = await patiently(self.patience, self.store.ready, batch_id)
+        ready = await patiently(self.patience, partial(self.store.ready, batch_id, most=1))
         if any(ready.get(job_type) for job_type in types):
             return False
         retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
-        if await patiently(self.patience, self.store.counts, retries):
+        if await patiently(self.patience, partial(self.store.list, retries, limit=1)):
             return False
         if await patiently(self.patience, self.store.waits_for_rate, types, batch_id):
             return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=types, batch_id=batch_id)
-        return not await patiently(self.patience, self.store.counts, elsewhere)
+        return not await patiently(self.patience, partial(self.store.list, elsewhere, limit=1))
 
     async def release_parked(self) -> None:
         """Give back what was claimed and never started."""

@@ -33,12 +33,18 @@ class Pace:
         Jobs that run one after another are not claimed for longer ahead than a second's work: what a worker holds
         and has not begun would be lost with it.
         """
-        most = _MOST_AHEAD if self.short(job_type) else self._host.queue(job_type).batch_size
-        share = min(most, math.ceil(waiting / self._pool.obtainable(job_type)))
+        share = min(self._most(job_type), math.ceil(waiting / self._pool.obtainable(job_type)))
         if self.takes_batches(job_type):
             return share
         seconds = self._seconds.get(job_type, math.inf)
         return max(1, min(share, int(_AHEAD_SECONDS / max(seconds, 1e-4))))
+
+    def most_at_once(self, job_type: str) -> int:
+        """How many waiting jobs keep every slot busy with the largest claim; more need not be counted."""
+        return self._most(job_type) * self._pool.obtainable(job_type)
+
+    def _most(self, job_type: str) -> int:
+        return _MOST_AHEAD if self.short(job_type) else self._host.queue(job_type).batch_size
 
     def short(self, job_type: str) -> bool:
         """Whether a slot is better given many of these jobs at once, to run one after another."""
