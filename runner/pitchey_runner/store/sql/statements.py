@@ -312,8 +312,8 @@ GET = "SELECT * FROM job WHERE id = :id"
 
 FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
 
-# From type to type through the index, and along each line no further than ``most``: a look costs what it brings, however
-# long the lines are.
+# From type to type through the index, and along each line no further than ``most``: a look costs what it brings,
+# however long the lines are.
 _READY_BY_TYPE = """
 WITH RECURSIVE line (type) AS (
     SELECT min(type) FROM {ready}
