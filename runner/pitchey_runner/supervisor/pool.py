@@ -13,7 +13,7 @@ import anyio.to_thread
 from pitchey_core.capacity import Capacity, available_memory
 from pitchey_core.errors import ConfigError, UnknownName
 from pitchey_core.host import Host
-from pitchey_core.resources import GIB
+from pitchey_core.resources import GIB, InstanceType
 from pitchey_core.slots import Executor, Slot, new_tag
 from pitchey_runner.store.interface import ALL_QUEUES, ClaimedJob
 from pitchey_runner.supervisor.admission import Admission, Reservation
@@ -49,6 +49,7 @@ class Pool:
     _busy: dict[Slot, str] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _typical: dict[str, Capacity] = field(default_factory=dict)
+    _instances: dict[tuple[str, str], InstanceType] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.host.settings.host
@@ -65,7 +66,11 @@ class Pool:
             UnknownName: Its instance type does not exist here.
             ConfigError: It can never run here.
         """
-        instance = self.host.instance_for(job.type, job.instance_type)
+        kind = (job.type, job.instance_type)
+        instance = self._instances.get(kind)
+        if instance is None:
+            # Kept: to see what the host has is a millisecond's reading.
+            instance = self._instances[kind] = self.host.instance_for(*kind)
         here = self.admission.capacity
         if not here.takes(instance):
             raise ConfigError(
