@@ -221,10 +221,11 @@ def pid_namespace() -> int:
 
 
 def processes_with_tag(tag: str, *, since_ticks: int = 0) -> list[int]:
-    """Live processes whose environment has :data:`TAG_VARIABLE` equal to ``tag`` or below it (``tag/…``).
+    """Live processes whose environment has :data:`TAG_VARIABLE` with ``tag`` in its path (``…/tag/…``).
 
     Each run nests its own tag below its parent's, so a slot's tag finds everything that was started for the
-    slot, also what called ``setsid`` and lost its parent. Processes of other users are not seen.
+    slot, also what called ``setsid`` and lost its parent; and a worker's finds its slots, also where the worker
+    was itself started by a job. Processes of other users are not seen.
 
     Args:
         tag: The tag.
@@ -240,7 +241,7 @@ def processes_with_tag(tag: str, *, since_ticks: int = 0) -> list[int]:
 
 def _with_tag(pids: Iterable[int], tag: str) -> Iterator[int]:
     """Yields each one as soon as it is found, so that the caller can stop it before it is gone again."""
-    wanted = os.fsencode(f"\0{TAG_VARIABLE}={tag}")
+    name, wanted = os.fsencode(f"\0{TAG_VARIABLE}="), os.fsencode(f"/{tag}/")
     end = time.monotonic() + _EXEC_SECONDS
     while True:
         between_programs: list[int] = []
@@ -249,9 +250,8 @@ def _with_tag(pids: Iterable[int], tag: str) -> Iterator[int]:
             if environment is None:
                 between_programs.append(pid)
                 continue
-            environment = b"\0" + environment
-            at = environment.find(wanted)
-            if at >= 0 and environment[at + len(wanted) : at + len(wanted) + 1] in (b"", b"\0", b"/"):
+            _, found, rest = (b"\0" + environment).partition(name)
+            if found and wanted in b"/" + rest.partition(b"\0")[0] + b"/":
                 yield pid
         if not between_programs or time.monotonic() > end:
             return

@@ -54,6 +54,12 @@ class Child:
         self._unread = last[len(last) - kept :]
         return [*ended, last[: len(last) - kept]]
 
+    def ended(self, status: int) -> None:
+        """It was waited for. What it has sent can be read, and then comes the end, whoever has inherited its side."""
+        self.status = status
+        with contextlib.suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
         self.channel.close()
         os.close(self.log)

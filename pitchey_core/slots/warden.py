@@ -311,7 +311,7 @@ class Warden:
             if pid == 0:
                 return
             if self.child is not None and pid == self.child.pid:
-                self.child.status = status
+                self.child.ended(status)
 
     def child_died(self) -> None:
         """The child's channel closed: it crashed, or something killed it."""

@@ -7,7 +7,6 @@ Small by default. At full scale, on request::
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import PostgresServer
-from workplace import RunningSupervisor, Workplace, descendants_of, wait_until
+from workplace import RunningSupervisor, Workplace, children_of, wait_until
 
 from pitchey_core.process import TAG_VARIABLE, processes_with_tag
 from pitchey_core.storage import MANIFEST_NAME, to_url
@@ -113,30 +112,44 @@ class Storm:
             except ProcessLookupError:
                 return "nobody"
             return "slot"
+        assert runner.process.poll() is None, f"it ended by itself:\n{runner.log.read_text()}"
         runner.kill()
         self.runners.remove(runner)
         self.start()
         return "supervisor"
 
     def finish(self) -> None:
-        wait_until(self.is_over, 120, "the end of all jobs")
+        try:
+            wait_until(self.is_over, 120, "the end of all jobs")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; left:\n{self.unfinished()}") from None
         for runner in self.runners:
             runner.signal(signal.SIGTERM)
         for runner in self.runners:
-            runner.wait()
+            assert runner.wait() == 0, runner.log.read_text()
+
+    def unfinished(self) -> str:
+        records = [record for job in self.jobs if (record := self.store.get(job.id)) is not None]
+        return "\n".join(_told(self.store, each) for each in records if not each.status.finished)
 
     def is_over(self) -> bool:
         return sum(n for state, n in self.store.counts().items() if state.finished) == len(self.jobs)
 
 
 def _slots_of(runner: RunningSupervisor) -> list[int]:
-    """Its wardens and the processes that they have forked; not the programs that jobs run."""
-    found = []
-    for pid in descendants_of(runner.process.pid):
-        with contextlib.suppress(OSError):
-            if b"pitchey_core.slots.warden" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
+    """Its wardens, and the processes that they have forked for jobs.
+
+    Not what a job has forked, even before it has become another program: a job whose program was killed has failed.
+    """
+    wardens = [pid for pid in children_of(runner.process.pid) if _is_warden(pid)]
+    return [*wardens, *(pid for warden in wardens for pid in children_of(warden) if _is_warden(pid))]
+
+
+def _is_warden(pid: int) -> bool:
+    try:
+        return b"pitchey_core.slots.warden" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -190,21 +203,26 @@ def test_a_storm_of_kills_loses_nothing_and_publishes_nothing_twice(
         assert len(records) == len(storm.jobs) == JOBS
         assert storm.reader.wrong == []
         for record in records:
-            _check_end(record)
+            _check_end(store, record)
         _check_outputs(storm.reader, records)
         _check_ledger(store, records)
     assert processes_with_tag(tag) == []
     _check_leftovers(stormy)
 
 
-def _check_end(record: JobRecord) -> None:
+def _told(store: JobStore, record: JobRecord) -> str:
+    """A job with all its attempts, for a message of a failed test."""
+    return "\n    ".join(map(str, [record, *store.attempts(record.id)]))
+
+
+def _check_end(store: JobStore, record: JobRecord) -> None:
     if record.lost_count >= POISON_LOSSES:
-        assert record.status is JobState.FAILED
+        assert record.status is JobState.FAILED, _told(store, record)
         assert "not run again" in (record.error or {})["message"]
     elif record.type == "test-fail":
         assert record.status is JobState.FAILED
     else:
-        assert record.status is JobState.COMPLETED, record
+        assert record.status is JobState.COMPLETED, _told(store, record)
 
 
 def _check_outputs(reader: Reader, records: list[JobRecord]) -> None:

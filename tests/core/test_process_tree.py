@@ -147,7 +147,7 @@ def test_kill_tree_outruns_processes_that_run_away(slot_tag: str) -> None:
 def test_tags_nest_and_do_not_match_longer_names(monkeypatch: pytest.MonkeyPatch) -> None:
     base = f"test-{os.urandom(4).hex()}"
     pids = {}
-    for tag in (f"{base}/slot-1", f"{base}/slot-10", f"{base}/slot-1/run-7"):
+    for tag in (f"{base}/slot-1", f"{base}/slot-10", f"{base}/slot-1/run-7", f"outer/{base}/slot-2"):
         environment = {"A": "b", "PITCHEY_SLOT": tag, "Z": "y"}
         pids[tag] = subprocess.Popen(["sleep", "60"], env=environment)
     try:

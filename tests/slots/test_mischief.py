@@ -61,6 +61,7 @@ def run_in_one_slot(*orders: JobOrder) -> list[Outcome]:
         ("system-exit", "ProcessorError"),
         ("keyboard-interrupt", "ProcessorError"),
         ("fork-twice", None),
+        ("leave-heir", "SlotCrashed"),
         ("block-signals", None),
         ("chdir", None),
         ("progress-threads", None),

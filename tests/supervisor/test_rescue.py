@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pitchey_core.host import Host
 from pitchey_core.pricing import PriceBook, Usage
 from pitchey_core.process import process_start_ticks, read_process
 from pitchey_core.resources import GIB
+from pitchey_core.slots.occupancy import Occupancy, open_occupancy
 from pitchey_runner.store.interface import Beat, JobState, WorkerInfo
 from pitchey_runner.store.migrations import upgrade
 from pitchey_runner.store.sqlite.store import SqliteStore
@@ -107,6 +109,34 @@ def test_a_jump_of_the_clock_takes_no_job_from_the_worker_that_runs_it(
     assert [record.lost_count for record in records if record] == [0, 1]
     assert records[0] is not None
     assert records[0].status is JobState.PENDING
+
+
+def test_two_workers_clear_up_after_the_same_dead_ones(
+    workplace: Workplace, sleeper: subprocess.Popen[bytes]
+) -> None:
+    """Each takes from the other what it was about to read, and neither minds."""
+    dead = [running_as(sleeper) for _ in range(20)]
+    jobs = [workplace.job("test-noop") for _ in range(2 * len(dead))]
+    with workplace.store() as store:
+        store.enqueue(jobs)
+        for each in dead:
+            open_occupancy(workplace.data_dir, each.id)
+            ran, _ = store.claim(each, "test-noop", 2)
+            for number in range(50):
+                note = Occupancy(workplace.data_dir, f"{each.id}/slot-{number}")
+                note.note([f"{ran.claim.job_id}.{ran.claim.claim_seq}"])
+            # To whoever reads it, a note that has just been removed looks like this.
+            (workplace.data_dir / "slots" / each.id / "removed").symlink_to("nowhere")
+        sleeper.kill()
+        sleeper.wait()
+        rescuers = [this_worker(["test-noop"], lease_seconds=30) for _ in range(2)]
+        with ThreadPoolExecutor() as threads:
+            done = threads.map(lambda me: rescue(store, me, workplace.host), rescuers)
+            rescued = [each.job_id for by_one in done for each in by_one]
+        records = [record for each in jobs if (record := store.get(each.id))]
+    assert len(set(rescued)) == len(rescued) == len(dead)
+    assert sorted(each.lost_count for each in records) == [0] * len(dead) + [1] * len(dead)
+    assert list((workplace.data_dir / "slots").iterdir()) == []
 
 
 def test_the_end_of_a_job_that_rescue_ends_is_told(workplace: Workplace) -> None:

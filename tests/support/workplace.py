@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from pitchey_core.host import Host
-from pitchey_core.process import descendants, processes_with_tag, read_process
+from pitchey_core.process import descendants, processes_with_tag, read_process, tree
 from pitchey_core.registry import Registry
 from pitchey_runner.store import open_store
 from pitchey_runner.store.interface import JobRecord, JobStore, NewJob
@@ -152,6 +152,11 @@ def pids_are_gone(pids: list[int]) -> bool:
 def descendants_of(pid: int) -> list[int]:
     """Every process below ``pid``."""
     return [each for each in descendants(pid) if exists(each) and each != os.getpid()]
+
+
+def children_of(pid: int) -> list[int]:
+    """The live processes whose parent is ``pid``."""
+    return [each.pid for each in tree(pid) if each.ppid == pid and each.alive]
 
 
 def parent_of(pid: int) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 from pitchey_core.errors import UnknownName
 from pitchey_core.host import Host
-from pitchey_core.process import kill_tree, processes_with_tag
+from pitchey_core.process import kill_tree, process_start_ticks, processes_with_tag
 from pitchey_core.process.cgroups import remove_leftovers
 from pitchey_core.slots import forget_occupancy, occupants
 from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
@@ -82,7 +82,8 @@ def _clear(worker_id: str) -> bool:
     remove_leftovers()
     left: list[int] = []
     for pid in processes_with_tag(worker_id):
-        left += kill_tree(pid, tag=worker_id)
+        if started := process_start_ticks(pid):
+            left += kill_tree(pid, tag=worker_id, start_ticks=started)
     if left:
         _log.warning("processes %s of dead worker %s cannot be killed yet; its jobs wait", left, worker_id)
     return not left

@@ -54,8 +54,8 @@ class Rescuer:
         """
         try:
             rescued = await in_thread(rescue, self._store, self._me, self._host)
-        except PitcheyError as error:
-            _log.warning("rescue failed: %s", error)
+        except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
+            _log.warning("rescue failed: %s", error, exc_info=not isinstance(error, PitcheyError))
             return
         for each in rescued:
             if each.rolled_forward is not None:

@@ -128,6 +128,7 @@ class MischiefPayload(TestPayload):
             "close-fds",
             "kill-parent",
             "fork-twice",
+            "leave-heir",
             "nan-facts",
             "computed-facts",
             "unread-partial-facts",
@@ -180,6 +181,11 @@ class Mischief(Processor[MischiefPayload, MischiefFacts]):
                 time.sleep(30)
             case "fork-twice":
                 os.fork()
+            case "leave-heir":
+                # Who inherits the channel keeps it open when its owner dies.
+                if os.fork() == 0:
+                    time.sleep(1000)
+                os.kill(os.getpid(), signal.SIGKILL)
             case "nan-facts":
                 return MischiefFacts(number=float("nan"))
             case "computed-facts":
