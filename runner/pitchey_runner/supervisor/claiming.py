@@ -12,6 +12,7 @@ import anyio
 from pitchey_core.capacity import Capacity
 from pitchey_core.errors import PitcheyError
 from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, WorkerInfo
+from pitchey_runner.supervisor.ahead import Ahead
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.pace import Pace
@@ -39,6 +40,7 @@ class Claims:
     Args:
         held: What the worker holds, by job id; shared with the supervisor.
         start: Starts a lane, which reserves what it is given.
+        ahead: What is claimed for lanes that are still busy.
         stopped: Whether nothing more shall be claimed.
         patience: Seconds for which trouble with the store is outlasted.
     """
@@ -50,6 +52,7 @@ class Claims:
     ends: Ends
     held: dict[str, Held]
     start: StartLane
+    ahead: Ahead
     stopped: Callable[[], bool]
     patience: float
     _parked: list[_Parked] = field(default_factory=list)
@@ -91,16 +94,24 @@ class Claims:
             waiting = (await self._ready([job_type], batch_id)).get(job_type, 0)
         started = 0
         while waiting > 0 and await self._may_claim(job_type):
-            limit = self.pace.claim_size(job_type, waiting)
-            jobs = await patiently(
-                self.patience, partial(self.store.claim, self.me, job_type, limit, batch_id=batch_id)
-            )
+            jobs = await self._claim(job_type, waiting, batch_id)
             if not jobs:
                 break
             waiting -= len(jobs)
             started += len(jobs)
             await self._place(job_type, jobs)
+        while waiting > 0 and self._may_claim_ahead(job_type):
+            jobs = await self._claim(job_type, waiting, batch_id)
+            if not jobs:
+                break
+            waiting -= len(jobs)
+            await self._place(job_type, jobs, ahead=True)
         return started
+
+    async def _claim(self, job_type: str, waiting: int, batch_id: str | None) -> list[ClaimedJob]:
+        limit = self.pace.claim_size(job_type, waiting)
+        claim = partial(self.store.claim, self.me, job_type, limit, batch_id=batch_id)
+        return await patiently(self.patience, claim)
 
     async def _may_claim(self, job_type: str) -> bool:
         if self.stopped() or not self.pool.has_lane(job_type):
@@ -113,8 +124,17 @@ class Claims:
         await self.pool.make_room(job_type)
         return False
 
-    async def _place(self, job_type: str, jobs: Sequence[ClaimedJob]) -> None:
-        """One lane for those of a claim that reserve the same."""
+    def _may_claim_ahead(self, job_type: str) -> bool:
+        """Whether a busy lane may be given more. Not where somebody else waits for the room that it has."""
+        return (
+            not self.stopped()
+            and not self._parked
+            and self.ahead.wants(job_type)
+            and not self.pool.admission.has_others_than(job_type)
+        )
+
+    async def _place(self, job_type: str, jobs: Sequence[ClaimedJob], *, ahead: bool = False) -> None:
+        """One lane for those of a claim that reserve the same; with ``ahead`` one that is there."""
         held = [Held(job) for job in jobs]
         self.held.update({each.job.claim.job_id: each for each in held})
         for _, group in groupby(held, lambda each: (each.job.instance_type, each.job.memory_factor)):
@@ -124,6 +144,8 @@ class Claims:
             except PitcheyError as error:
                 for each in lane:
                     await self.ends.fail(each, error)
+                continue
+            if ahead and self.ahead.put(job_type, demand, lane):
                 continue
             parked = _Parked(job_type, lane, demand)
             if not self._start(parked):
@@ -169,3 +191,5 @@ class Claims:
         for each in parked:
             self.pool.admission.leave(each)
             await self.ends.release(each.lane, patient=True)
+        for group in self.ahead.give_up():
+            await self.ends.release(group, patient=True)
