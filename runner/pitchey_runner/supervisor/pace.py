@@ -17,6 +17,7 @@ _SHORT_SECONDS: Final = 0.02
 """Below it, going to the slot and back for each job would be a good part of the work."""
 _MOST_AHEAD: Final = 500
 _OLD_WEIGHT: Final = 0.7
+_LEAST_SECONDS: Final = 1e-5
 
 
 class Pace:
@@ -65,6 +66,10 @@ class Pace:
             return False
 
     def note(self, job_type: str, seconds: float) -> None:
-        """Take in how long a job has just taken."""
+        """Take in how long a job has just taken.
+
+        The mean is geometric: one that a busy host has held up says little about the next thousand.
+        """
+        seconds = max(seconds, _LEAST_SECONDS)
         before = self._seconds.get(job_type, seconds)
-        self._seconds[job_type] = _OLD_WEIGHT * before + (1 - _OLD_WEIGHT) * seconds
+        self._seconds[job_type] = before * (seconds / before) ** (1 - _OLD_WEIGHT)
