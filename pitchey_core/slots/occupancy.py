@@ -51,10 +51,15 @@ def open_occupancy(base_dir: Path, owner: str) -> None:
 
 def occupants(base_dir: Path, owner: str) -> set[str] | None:
     """Keys of the attempts that ran in the slots of a worker when it died; ``None`` if it kept no notes here."""
-    folder = _folder(base_dir, owner)
-    if not folder.is_dir():
+    keys: set[str] = set()
+    try:
+        for note in _folder(base_dir, owner).iterdir():
+            # Another worker that clears up as well may have forgotten it by now.
+            with contextlib.suppress(FileNotFoundError):
+                keys.update(note.read_text(errors="replace").split())
+    except FileNotFoundError:
         return None
-    return {key for note in folder.iterdir() for key in note.read_text(errors="replace").split()}
+    return keys
 
 
 def forget_occupancy(base_dir: Path, owner: str) -> None:

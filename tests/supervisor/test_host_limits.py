@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from workplace import Workplace, wait_until
 
+from pitchey_core.capacity import Capacity
 from pitchey_core.host import Host
 from pitchey_core.process import processes_with_tag, read_process
 from pitchey_core.process.cgroup_places import places
@@ -28,6 +30,7 @@ from pitchey_runner.store.interface import (
     NewJob,
 )
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted, Supervisor
+from pitchey_runner.supervisor.pool import Pool
 
 GROUPS = any("memory" in place.controllers for place in places())
 
@@ -307,3 +310,24 @@ def test_a_killed_slots_job_is_in_line_again_and_a_killed_supervisors_jobs_are_d
         wait_until(lambda: len(store.workers()) == 1, 5, "the rescue")
         assert second.wait() == 0
         assert store.counts() == {JobState.COMPLETED: 2}
+
+
+def test_a_slot_may_be_put_to_work_while_others_are_closed_for_room(workplace: Workplace) -> None:
+    host = workplace.host
+    pool = Pool(host, host.executor(), f"pool-{os.getpid()}")
+
+    async def main() -> None:
+        for slot in [await pool.obtain("test-noop") for _ in range(3)]:
+            await pool.give_back(slot)
+        await pool.reap()
+        pool.fits(Capacity(1.0, 0), "test-echo")
+        async with anyio.create_task_group() as group:
+            group.start_soon(pool.make_room, "test-echo")
+            await anyio.lowlevel.checkpoint()
+            slot = await pool.obtain("test-noop")
+        assert slot.alive
+        assert pool.busy == [slot]
+        assert pool.idle == {}
+        await pool.close()
+
+    anyio.run(main)

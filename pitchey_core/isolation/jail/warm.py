@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
 __all__ = ["PRELOADED", "preload", "run_as_main"]
@@ -18,29 +18,12 @@ PRELOADED: Final = (
 )  # fmt: skip
 """Modules that many programs import; loaded once, before the first fork."""
 
-_at_fork: list[dict[str, Callable[[], object]]] = []
-_kept: list[types.ModuleType] = []
-
 
 def preload() -> None:
-    """Load what programs will want, and let the launcher's own modules be found no more.
-
-    A page that a fork writes to has to be copied for it, so what each fork would do once more is done here: the modules
-    leave the table, the collector leaves alone what is there, and what the library wants done after a fork waits until
-    the program forks (:func:`forget_launcher`).
-    """
-    register = os.register_at_fork
-    os.register_at_fork = lambda **when: _at_fork.append(when)
-    try:
-        for name in PRELOADED:
-            __import__(name)
-    finally:
-        os.register_at_fork = register
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pitchey_core"]:
-        _kept.append(sys.modules.pop(name))
-    _kept.append(sys.modules["__main__"])
+    """Load what programs will want, and keep the collector from touching it, which would copy its pages."""
+    for name in PRELOADED:
+        __import__(name)
     gc.collect()
-    gc.disable()
     gc.freeze()
 
 
@@ -50,17 +33,14 @@ def forget_launcher(library: Sequence[str]) -> None:
     Args:
         library: ``sys.path`` after the working folder.
     """
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pitchey_core"]:
+        del sys.modules[name]
     sys.path = [os.getcwd(), *library]
     sys.path_importer_cache.clear()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main = types.ModuleType("__main__")
     main.__dict__.update(__builtins__=__builtins__, __cached__=None)
     sys.modules["__main__"] = main
-    # Of those hooks only this one matters to a process without threads: random numbers are its own.
-    sys.modules["random"].seed()
-    for when in _at_fork:
-        os.register_at_fork(**when)
-    gc.enable()
 
 
 def run_as_main(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

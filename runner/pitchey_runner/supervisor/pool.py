@@ -193,7 +193,8 @@ class Pool:
     async def _close_idle(self, job_type: str, keep: int, when: Callable[[_Idle], bool]) -> None:
         idle = self._idle[job_type]
         for each in idle[: max(0, len(idle) - keep)]:
-            if when(each):
+            # While one was being closed, another may have been put to work.
+            if each in idle and len(idle) > keep and when(each):
                 idle.remove(each)
                 await each.slot.close()
 
