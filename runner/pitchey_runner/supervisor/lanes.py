@@ -174,7 +174,8 @@ class Lanes:
         async with receive, anyio.create_task_group() as group, send:
             group.start_soon(settle)
             async with turn:
-                if orders:
+                # What stood behind another group when the worker was stopped is given back.
+                if orders and not (turn.shared and self._stopped()):
                     stopped = await self._occupy(job_type, orders, running, end, together)
         for held in stopped:
             await self._stop_before(held)
@@ -294,12 +295,17 @@ class Lanes:
 class _Turn:
     """The right to the slot of a lane: one group at a time.
 
+    Args:
+        over: Called when a group has had it; only lanes that go on need to know.
+
     Attributes:
         groups: How many have or want it.
+        shared: Whether more than one may.
     """
 
-    def __init__(self, over: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, over: Callable[[], None] | None = None) -> None:
         self.groups = 0
+        self.shared = over is not None
         self._over = over
         self._lock = anyio.Lock()
 
@@ -314,4 +320,5 @@ class _Turn:
     async def __aexit__(self, *_: object) -> None:
         self._lock.release()
         self.groups -= 1
-        self._over()
+        if self._over is not None:
+            self._over()
