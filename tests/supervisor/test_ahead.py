@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import anyio
+import pytest
 from workplace import Workplace
 
 from pitchey_core.capacity import Capacity
 from pitchey_core.host import Host
-from pitchey_runner.store.interface import AttemptOutcome, JobState, NewJob
+from pitchey_runner.store.interface import AttemptOutcome, JobState, Priority
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted, Supervisor
 from pitchey_runner.supervisor.ahead import Ahead
 
@@ -65,30 +67,32 @@ def test_a_stop_gives_back_what_was_claimed_ahead(workplace: Workplace) -> None:
             assert record.retry_count == 0
 
 
-def test_nothing_is_claimed_ahead_of_one_that_waits_for_the_same_room(workplace: Workplace) -> None:
-    """The short ones fill the host, and there are always more."""
-    room = {"vcpus": 0.5, "cpu_overcommit": 1, "backfill_wait": 0}
+@pytest.mark.parametrize("bound", ["the host", "max_slots"])
+def test_short_jobs_do_not_keep_for_themselves_what_others_wait_for(workplace: Workplace, bound: str) -> None:
+    """The short ones fill the host, or all slots that there may be, and there are always more of them."""
+    room = {"vcpus": 0.5, "cpu_overcommit": 1, "backfill_wait": 0} if bound == "the host" else {}
     host = Host.from_settings(workplace.registry, **workplace.overrides, host=room)
+    late = replace(workplace.job("test-sleep", seconds=0.01), priority=Priority.HIGH)
     started: list[str] = []
-    late: list[NewJob] = []
-    late_at: list[int] = []
+    short_before: list[int] = []
 
     def watch(event: Event) -> None:
         if isinstance(event, JobStarted):
             started.append(event.type)
-        if isinstance(event, JobSettled) and len(started) >= 300 and not late:
-            late.append(workplace.job("test-sleep", seconds=0.01))
-            store.enqueue(late)
-            late_at.append(len(started))
+        if isinstance(event, JobSettled) and len(started) >= 300 and not short_before:
+            store.enqueue([late])
+            short_before.append(len(started))
 
     with workplace.store() as store:
-        store.enqueue([workplace.job("test-noop") for _ in range(4000)])
-        supervisor = Supervisor(store, host, types=["test-noop", "test-sleep"], watcher=watch)
+        store.enqueue([workplace.job("test-noop") for _ in range(6000)])
+        slots = 1 if bound == "max_slots" else None
+        types = ["test-noop", "test-sleep"]
+        supervisor = Supervisor(store, host, types=types, watcher=watch, max_slots=slots)
 
         async def main() -> None:
             await supervisor.run(drain=True)
 
         anyio.run(main)
-    assert len(started) == 4001
-    # The group at work, the one behind it, and one that was ahead already.
-    assert started.index("test-sleep") <= late_at[0] + 3 * 500
+    assert len(started) == 6001
+    # At most: the group behind the one at work, one that was ahead already, and two by looks that had begun before.
+    assert started.index("test-sleep") <= short_before[0] + 4 * 500

@@ -79,8 +79,13 @@ class Claims:
         for job_type in types:
             if not ready.get(job_type):
                 self.pool.admission.leave(job_type)
-        for job_type in [each for each in ready if each in types]:
-            started += await self._take_type(job_type, ready[job_type], batch_id)
+        ours = {job_type: waiting for job_type, waiting in ready.items() if job_type in types}
+        for job_type, waiting in ours.items():
+            started += await self._take_type(job_type, waiting, batch_id)
+        # By now whoever waits for room is known to wait.
+        for job_type, waiting in ours.items():
+            if not any(self.pool.wants_lane(other) for other in ours if other != job_type):
+                await self._take_ahead(job_type, waiting, batch_id)
         return started
 
     async def _ready(self, types: Collection[str], batch_id: str | None) -> dict[str, int]:
@@ -100,13 +105,15 @@ class Claims:
             waiting -= len(jobs)
             started += len(jobs)
             await self._place(job_type, jobs)
+        return started
+
+    async def _take_ahead(self, job_type: str, waiting: int, batch_id: str | None) -> None:
         while waiting > 0 and self._may_claim_ahead(job_type):
             jobs = await self._claim(job_type, waiting, batch_id)
             if not jobs:
                 break
             waiting -= len(jobs)
             await self._place(job_type, jobs, ahead=True)
-        return started
 
     async def _claim(self, job_type: str, waiting: int, batch_id: str | None) -> list[ClaimedJob]:
         limit = self.pace.claim_size(job_type, waiting)

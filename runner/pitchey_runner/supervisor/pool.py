@@ -98,6 +98,10 @@ class Pool:
         """Whether its queue may have one more lane."""
         return self._lanes[job_type] < self._most(job_type) and self.admission.running < self._most_in_all
 
+    def wants_lane(self, job_type: str) -> bool:
+        """Whether its queue may have one more lane, and only those of others are in its way."""
+        return self._lanes[job_type] < self._most(job_type) and self.admission.running >= self._most_in_all
+
     def _most(self, job_type: str) -> int:
         """Lanes of one type."""
         return self.limits.get(job_type, self.host.queue(job_type).max_slots)
