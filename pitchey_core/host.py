@@ -211,7 +211,9 @@ class Host:
             outcome.error.facts = outcome.facts
         manifest = Manifest.from_record(outcome.manifest) if outcome.manifest else None
         artifacts = tuple(manifest.artifacts) if manifest else ()
-        usage = outcome.usage.with_(bytes_out=sum(artifact.bytes for artifact in artifacts))
+        usage = outcome.usage
+        if artifacts or usage.bytes_out:
+            usage = usage.with_(bytes_out=sum(artifact.bytes for artifact in artifacts))
         facts = None
         if typed and outcome.facts is not None:
             model = self.registry.processor(outcome.order.spec.name).facts_model

@@ -251,7 +251,7 @@ class _Trouble:
         "cancellations",
         "commit_manifests",
         "settle",
-        "counts",
+        "list",
     ],
 )
 def test_passing_trouble_with_the_store_loses_nothing(workplace: Workplace, method: str) -> None:
