@@ -216,10 +216,11 @@ class Host:
             outcome.error.facts = outcome.facts
         manifest = Manifest.from_record(outcome.manifest) if outcome.manifest else None
         artifacts = tuple(manifest.artifacts) if manifest else ()
-        usage = outcome.usage.with_(
-            bytes_out=sum(artifact.bytes for artifact in artifacts),
-            gpu_us=outcome.usage.wall_us * outcome.order.limits.gpus,
-        )
+        usage, gpus = outcome.usage, outcome.order.limits.gpus
+        if artifacts or usage.bytes_out or gpus:
+            usage = usage.with_(
+                bytes_out=sum(artifact.bytes for artifact in artifacts), gpu_us=usage.wall_us * gpus
+            )
         facts = None
         if typed and outcome.facts is not None:
             model = self.registry.processor(outcome.order.spec.name).facts_model

@@ -12,7 +12,6 @@ from pitchey_core.resources import Limits
 
 __all__ = ["JobOrder", "pack_orders", "spec_from_record", "unpack_orders"]
 
-_OWN: Final = ("job_id", "claim_seq", "attempt", "payload", "output", "overwrite")
 _SHARED: Final = ("spec", "limits", "base_dir", "plugin_version", "tools", "fetch_policy", "options")
 
 
@@ -69,14 +68,37 @@ def pack_orders(orders: Sequence[JobOrder]) -> list[dict[str, Any]]:
     The jobs of one claim differ in little but their payloads, and their specification is most of an order.
     """
     groups: list[dict[str, Any]] = []
-    last: tuple[Any, ...] = ()
+    last: JobOrder | None = None
+    own: list[dict[str, Any]] = []
     for order in orders:
-        shared = tuple(getattr(order, name) for name in _SHARED)
-        if shared != last:
-            last = shared
-            groups.append({"shared": _shared_record(order), "orders": []})
-        groups[-1]["orders"].append({name: getattr(order, name) for name in _OWN})
+        if last is None or not _share(order, last):
+            own = []
+            groups.append({"shared": _shared_record(order), "orders": own})
+        last = order
+        own.append(
+            {
+                "job_id": order.job_id,
+                "claim_seq": order.claim_seq,
+                "attempt": order.attempt,
+                "payload": order.payload,
+                "output": order.output,
+                "overwrite": order.overwrite,
+            }
+        )
     return groups
+
+
+def _share(one: JobOrder, other: JobOrder) -> bool:
+    """Whether two orders have the same model. Paths and specifications are slow to compare, and seldom need to be."""
+    return (
+        one.spec is other.spec
+        and one.limits is other.limits
+        and one.base_dir is other.base_dir
+        and one.tools is other.tools
+        and one.fetch_policy is other.fetch_policy
+        and one.options is other.options
+        and one.plugin_version == other.plugin_version
+    ) or all(getattr(one, name) == getattr(other, name) for name in _SHARED)
 
 
 def unpack_orders(groups: Iterable[dict[str, Any]]) -> list[JobOrder]:

@@ -148,36 +148,6 @@ def test_sigterm_drains_and_a_second_one_gives_the_job_back(workplace: Workplace
         assert (record.status, record.lost_count, record.retry_count) == (JobState.PENDING, 0, 0)
 
 
-def test_a_stopped_runner_loses_its_job_and_publishes_nothing_of_it(workplace: Workplace) -> None:
-    """SIGSTOP for longer than the lease: another runner takes over, and the first finds its lease gone."""
-    workplace.timing = {"beat": 0.3, "lease": 1.5, "cancel_poll": 0.05, "kill_grace": 0.5}
-    out = workplace.root / "out"
-    job = replace(workplace.job("test-sleep", seconds=4.0, output=True), output=to_url(out, Path("/")))
-    with workplace.store() as store:
-        store.enqueue([job])
-    stopped = workplace.started()
-    wait_until(workplace.traces, what="the start of the job")
-    below = descendants_of(stopped.process.pid)
-    stopped.signal(signal.SIGSTOP)
-    # The warden keeps the lease although its supervisor cannot.
-    wait_until(
-        lambda: workplace.traces() and pids_are_gone([workplace.traces()[0]["pid"]]), what="the warden's kill"
-    )
-    assert workplace.started().wait() == 0
-    published = (out / "slept.txt").stat()
-    stopped.signal(signal.SIGCONT)
-    assert stopped.wait(30) == 0
-    wait_until(lambda: pids_are_gone(below), what="the death of the stopped runner's processes")
-    with workplace.store() as store:
-        record = store.get(job.id)
-        attempts = store.attempts(job.id)
-    assert record is not None
-    assert record.status is JobState.COMPLETED
-    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.LOST, AttemptOutcome.COMPLETED]
-    assert (out / "slept.txt").stat().st_mtime_ns == published.st_mtime_ns
-    assert sorted(each.name for each in out.iterdir()) == ["manifest.json", "slept.txt"]
-
-
 _POINTS = [
     f"{when}:{what}"
     for what in (
@@ -281,7 +251,7 @@ class _Trouble:
         "cancellations",
         "commit_manifests",
         "settle",
-        "counts",
+        "list",
     ],
 )
 def test_passing_trouble_with_the_store_loses_nothing(workplace: Workplace, method: str) -> None:

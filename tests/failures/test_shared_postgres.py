@@ -1,4 +1,4 @@
-"""Several supervisors on one Postgres store: killed, stopped, or working side by side."""
+"""Several supervisors on one Postgres store: killed, or working side by side."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from workplace import Workplace, descendants_of, pids_are_gone, wait_until
+from workplace import Workplace, wait_until
 
 from pitchey_core.registry import Registry
 from pitchey_core.storage import to_url
 from pitchey_runner.store.checking import check_store
-from pitchey_runner.store.interface import AttemptOutcome, JobFilter, JobState
+from pitchey_runner.store.interface import JobFilter, JobState
 
 
 @pytest.fixture
@@ -25,33 +25,6 @@ def workplace(tmp_path: Path, registry: Registry, database: str) -> Iterator[Wor
     place = Workplace(tmp_path, registry, timing, store_url=database)
     yield place
     place.close()
-
-
-def test_a_stopped_supervisor_loses_its_job_and_publishes_nothing_of_it(workplace: Workplace) -> None:
-    """SIGSTOP for longer than the lease: another one takes over, and the first finds its lease gone."""
-    out = workplace.root / "out"
-    job = replace(workplace.job("test-sleep", seconds=4.0, output=True), output=to_url(out, Path("/")))
-    with workplace.store() as store:
-        store.enqueue([job])
-    stopped = workplace.started()
-    wait_until(workplace.traces, what="the start of the job")
-    below = descendants_of(stopped.process.pid)
-    stopped.signal(signal.SIGSTOP)
-    wait_until(lambda: pids_are_gone([workplace.traces()[0]["pid"]]), what="the warden's kill")
-    assert workplace.started().wait() == 0
-    published = (out / "slept.txt").stat()
-    stopped.signal(signal.SIGCONT)
-    assert stopped.wait(30) == 0
-    wait_until(lambda: pids_are_gone(below), what="the death of the stopped supervisor's processes")
-    with workplace.store() as store:
-        record = store.get(job.id)
-        attempts = store.attempts(job.id)
-    assert record is not None
-    assert record.status is JobState.COMPLETED
-    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.LOST, AttemptOutcome.COMPLETED]
-    assert (out / "slept.txt").stat().st_mtime_ns == published.st_mtime_ns
-    assert sorted(each.name for each in out.iterdir()) == ["manifest.json", "slept.txt"]
-    assert check_store(workplace.url) == []
 
 
 @pytest.mark.slow

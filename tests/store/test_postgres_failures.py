@@ -22,7 +22,7 @@ from pitchey_runner.store import open_store
 from pitchey_runner.store.checking import check_store
 from pitchey_runner.store.interface import JobStore
 from pitchey_runner.store.migrations import upgrade
-from pitchey_runner.store.postgres import changes, watchdog, writing
+from pitchey_runner.store.postgres import changes, reading, watchdog, writing
 from pitchey_runner.store.postgres import store as postgres_store
 from pitchey_runner.store.postgres.location import locate
 from pitchey_runner.store.records import JobState
@@ -184,6 +184,43 @@ def test_a_server_that_goes_silent_is_left_for_another_connection(
             other.enqueue([job()])
         assert store.wait_for_change(counter, 20) != counter, "and so does the listening"
         assert store.counts() == {JobState.PENDING: 3}
+
+
+def test_patience_begins_when_a_silent_connection_is_given_up(
+    durable_server: PostgresServer, durable: str, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find out that a server is silent takes longer than our patience with one that is away."""
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.8)
+    for module in (writing, reading):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
+    with open_store(durable_server.url(port=proxy.port)) as store:
+        (first,) = store.enqueue([job()])
+        assert store.get(first or "") is not None
+        proxy.freeze()
+        assert store.get(first or "") is not None
+        assert store.enqueue([job()])
+        assert store.counts() == {JobState.PENDING: 2}
+
+
+def test_whoever_asks_for_the_time_in_between_is_still_watched(
+    durable_server: PostgresServer, durable: str, proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query that needs the clock asks for it on a second connection; then the first one falls silent."""
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.8)
+    with open_store(durable_server.url(port=proxy.port)) as store:
+        store.enqueue([job()])
+        assert store.ready() == {"video": 1}
+        asked: list[bytes] = []
+
+        def watch(data: bytes) -> None:
+            # Once the clock has answered nobody says anything more.
+            if b"clock_timestamp" not in data and not asked:
+                asked.append(data)
+                proxy.freeze()
+
+        proxy.watch = watch
+        assert store.ready() == {"video": 1}
+        assert len(asked) == 1
 
 
 def test_one_bad_operation_takes_no_other_with_it(store: JobStore) -> None:

@@ -1,18 +1,24 @@
 """A supervisor in a process of its own, which can be told to die at a certain point.
 
-Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``overrides`` of the settings, and ``crash``:
-``"before:NAME"`` or ``"after:NAME"`` to kill this process with SIGKILL at the first call of a store method or of a
-function of :mod:`os`, or ``""``.
+Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``overrides`` of the settings, and optionally
+
+- ``crash``: ``"before:NAME"`` or ``"after:NAME"`` to kill this process with SIGKILL at the first call of a store method
+  or of a function of :mod:`os`;
+- ``clock``: a file that says by how many seconds this process's clock is ahead;
+- ``answer_seconds``, ``probe_seconds``: how long Postgres may be silent, and how often a listener asks.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -58,10 +64,34 @@ def arm(store: object, crash: str) -> None:
         setattr(os, name, _deadly(getattr(os, name), when, _about_outputs))
 
 
+def step(file: Path) -> None:
+    """Set this process's clock by a file."""
+    right = time.time_ns
+
+    def wrong() -> int:
+        return right() + int(float(file.read_text()) * 1e9)
+
+    time.time_ns = wrong
+    time.time = lambda: wrong() / 1e9
+
+
+def hurry(answer_seconds: float, probe_seconds: float) -> None:
+    """Give a silent server less time."""
+    from pitchey_runner.store.postgres import changes, watchdog
+
+    watchdog.ANSWER_SECONDS = answer_seconds
+    changes._PROBE_SECONDS = probe_seconds
+
+
 def main() -> None:
     config = json.loads(sys.argv[1])
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     host = Host.from_settings(Registry.load(), **config["overrides"])
+    if "clock" in config:
+        step(Path(config["clock"]))
+    if "answer_seconds" in config:
+        hurry(config["answer_seconds"], config["probe_seconds"])
     with open_store(config["overrides"]["store"]) as store:
         if config["crash"]:
             arm(store, config["crash"])

@@ -127,6 +127,9 @@ class RunningSupervisor:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
+            # It writes into its log what its threads are doing.
+            self.signal(signal.SIGUSR1)
+            time.sleep(1.0)
             self.kill()
             raise AssertionError(f"the supervisor is still there:\n{self.log.read_text()}") from None
 

@@ -291,9 +291,12 @@ class JobStore(QueueStore):
         """Jobs per state; states without jobs are left out."""
 
     @abstractmethod
-    def ready(self, batch_id: str | None = None) -> dict[str, int]:
+    def ready(self, batch_id: str | None = None, *, most: int | None = None) -> dict[str, int]:
         """Jobs per type that could be claimed now; the types in the order in which their first jobs stand in
-        line. Of a limited queue as many as its limits let start."""
+        line. Of a limited queue as many as its limits let start.
+
+        Args:
+            most: Count no further than this along each line; a look then costs the same however long they are."""
 
     @abstractmethod
     def next_due(self, batch_id: str | None = None) -> float | None:

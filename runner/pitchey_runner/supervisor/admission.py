@@ -157,6 +157,10 @@ class Admission:
         """It is no longer in line."""
         self._waiting.pop(who, None)
 
+    def has_others_than(self, who: object) -> bool:
+        """Whether anybody else is in line."""
+        return any(each != who for each in self._waiting)
+
     def start(self, demand: Capacity, prefer: Iterable[str] = ()) -> Reservation:
         """Reserve, whether it fits or not.
 

@@ -12,6 +12,7 @@ import anyio
 from pitchey_core.capacity import Capacity
 from pitchey_core.errors import PitcheyError
 from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, Need, Room, WorkerInfo
+from pitchey_runner.supervisor.ahead import Ahead
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.held import Held
 from pitchey_runner.supervisor.pace import Pace
@@ -40,6 +41,7 @@ class Claims:
     Args:
         held: What the worker holds, by job id; shared with the supervisor.
         start: Starts a lane, which reserves what it is given.
+        ahead: What is claimed for lanes that are still busy.
         stopped: Whether nothing more shall be claimed.
         patience: Seconds for which trouble with the store is outlasted.
     """
@@ -51,6 +53,7 @@ class Claims:
     ends: Ends
     held: dict[str, Held]
     start: StartLane
+    ahead: Ahead
     stopped: Callable[[], bool]
     patience: float
     _parked: list[_Parked] = field(default_factory=list)
@@ -69,7 +72,7 @@ class Claims:
         """Start what fits, in the order of the line, small ones past large ones while these wait; says how many."""
         started = await self._unpark()
         await patiently(self.patience, self.store.promote_due)
-        ready = await patiently(self.patience, self.store.ready, batch_id)
+        ready = await self._ready(types, batch_id)
         if ready:
             queues = await patiently(self.patience, self.store.queues)
             limits = [(each.name, each.limits.max_slots) for each in queues]
@@ -77,26 +80,46 @@ class Claims:
         for job_type in types:
             if not ready.get(job_type):
                 self.pool.admission.leave(job_type)
-        for job_type in [each for each in ready if each in types]:
-            started += await self._take_type(job_type, ready[job_type], batch_id)
+        ours = {job_type: waiting for job_type, waiting in ready.items() if job_type in types}
+        for job_type, waiting in ours.items():
+            started += await self._take_type(job_type, waiting, batch_id)
+        # By now whoever waits for room is known to wait.
+        for job_type, waiting in ours.items():
+            if not any(self.pool.wants_lane(other) for other in ours if other != job_type):
+                await self._take_ahead(job_type, waiting, batch_id)
         return started
+
+    async def _ready(self, types: Collection[str], batch_id: str | None) -> dict[str, int]:
+        """Of longer lines only so much is known as makes the largest claims."""
+        most = max(map(self.pace.most_at_once, types), default=1)
+        return await patiently(self.patience, partial(self.store.ready, batch_id, most=most))
 
     async def _take_type(self, job_type: str, waiting: int, batch_id: str | None) -> int:
         if waiting and (linger := self.pace.linger(job_type, waiting)):
             await anyio.sleep(linger)
-            waiting = (await patiently(self.patience, self.store.ready, batch_id)).get(job_type, 0)
+            waiting = (await self._ready([job_type], batch_id)).get(job_type, 0)
         started = 0
         while waiting > 0 and await self._may_claim(job_type):
-            limit = self.pace.claim_size(job_type, waiting)
-            jobs = await patiently(
-                self.patience, partial(self.store.claim, self.me, job_type, limit, batch_id=batch_id)
-            )
+            jobs = await self._claim(job_type, waiting, batch_id)
             if not jobs:
                 break
             waiting -= len(jobs)
             started += len(jobs)
             await self._place(job_type, jobs)
         return started
+
+    async def _take_ahead(self, job_type: str, waiting: int, batch_id: str | None) -> None:
+        while waiting > 0 and self._may_claim_ahead(job_type):
+            jobs = await self._claim(job_type, waiting, batch_id)
+            if not jobs:
+                break
+            waiting -= len(jobs)
+            await self._place(job_type, jobs, ahead=True)
+
+    async def _claim(self, job_type: str, waiting: int, batch_id: str | None) -> list[ClaimedJob]:
+        limit = self.pace.claim_size(job_type, waiting)
+        claim = partial(self.store.claim, self.me, job_type, limit, batch_id=batch_id)
+        return await patiently(self.patience, claim)
 
     async def _may_claim(self, job_type: str) -> bool:
         if self.stopped() or not self.pool.has_lane(job_type):
@@ -109,8 +132,17 @@ class Claims:
         await self.pool.make_room(job_type)
         return False
 
-    async def _place(self, job_type: str, jobs: Sequence[ClaimedJob]) -> None:
-        """One lane for those of a claim that reserve the same."""
+    def _may_claim_ahead(self, job_type: str) -> bool:
+        """Whether a busy lane may be given more. Not where somebody else waits for the room that it has."""
+        return (
+            not self.stopped()
+            and not self._parked
+            and self.ahead.wants(job_type)
+            and not self.pool.admission.has_others_than(job_type)
+        )
+
+    async def _place(self, job_type: str, jobs: Sequence[ClaimedJob], *, ahead: bool = False) -> None:
+        """One lane for those of a claim that reserve the same; with ``ahead`` one that is there."""
         held = [Held(job) for job in jobs]
         self.held.update({each.job.claim.job_id: each for each in held})
         for _, group in groupby(held, lambda each: (each.job.instance_type, each.job.memory_factor)):
@@ -120,6 +152,8 @@ class Claims:
             except PitcheyError as error:
                 for each in lane:
                     await self.ends.fail(each, error)
+                continue
+            if ahead and self.ahead.put(job_type, demand, lane):
                 continue
             parked = _Parked(job_type, lane, demand)
             if not self._start(parked):
@@ -161,17 +195,17 @@ class Claims:
 
     async def drained(self, types: Collection[str], batch_id: str | None) -> bool:
         """Whether there is nothing left to do, for anybody."""
-        ready = await patiently(self.patience, self.store.ready, batch_id)
+        ready = await patiently(self.patience, partial(self.store.ready, batch_id, most=1))
         if any(ready.get(job_type) for job_type in types):
             return False
         retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
-        if await patiently(self.patience, self.store.counts, retries):
+        if await patiently(self.patience, partial(self.store.list, retries, limit=1)):
             return False
         if await patiently(self.patience, self.store.waits_for_rate, types, batch_id):
             return False
         # Also those of other workers: should one die, its jobs are for us to finish.
         elsewhere = JobFilter(states=[JobState.PROCESSING], types=types, batch_id=batch_id)
-        return not await patiently(self.patience, self.store.counts, elsewhere)
+        return not await patiently(self.patience, partial(self.store.list, elsewhere, limit=1))
 
     async def release_parked(self) -> None:
         """Give back what was claimed and never started."""
@@ -179,3 +213,5 @@ class Claims:
         for each in parked:
             self.pool.admission.leave(each)
             await self.ends.release(each.lane, patient=True)
+        for group in self.ahead.give_up():
+            await self.ends.release(group, patient=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from typing import Any
 
 from pitchey_core.host import Host
@@ -32,14 +31,20 @@ class Orders:
         if model is None:
             model = self._models[kind] = self._model(job)
         # Claimed jobs are as they were normalised when they were enqueued; the slot validates them again.
-        return replace(
-            model,
-            job_id=job.claim.job_id,
-            claim_seq=job.claim.claim_seq,
-            attempt=job.attempt,
-            payload=job.payload,
-            output=job.output,
-            overwrite=job.overwrite,
+        return JobOrder(
+            job.claim.job_id,
+            job.claim.claim_seq,
+            job.attempt,
+            model.spec,
+            job.payload,
+            model.limits,
+            model.base_dir,
+            model.plugin_version,
+            job.output,
+            job.overwrite,
+            model.tools,
+            model.fetch_policy,
+            model.options,
         )
 
     def prepare(self, job: ClaimedJob) -> JobOrder:

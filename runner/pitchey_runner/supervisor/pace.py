@@ -17,6 +17,7 @@ _SHORT_SECONDS: Final = 0.02
 """Below it, going to the slot and back for each job would be a good part of the work."""
 _MOST_AHEAD: Final = 500
 _OLD_WEIGHT: Final = 0.7
+_LEAST_SECONDS: Final = 1e-5
 
 
 class Pace:
@@ -33,12 +34,18 @@ class Pace:
         Jobs that run one after another are not claimed for longer ahead than a second's work: what a worker holds
         and has not begun would be lost with it.
         """
-        most = _MOST_AHEAD if self.short(job_type) else self._host.queue(job_type).batch_size
-        share = min(most, math.ceil(waiting / self._pool.obtainable(job_type)))
+        share = min(self._most(job_type), math.ceil(waiting / self._pool.obtainable(job_type)))
         if self.takes_batches(job_type):
             return share
         seconds = self._seconds.get(job_type, math.inf)
         return max(1, min(share, int(_AHEAD_SECONDS / max(seconds, 1e-4))))
+
+    def most_at_once(self, job_type: str) -> int:
+        """How many waiting jobs keep every slot busy with the largest claim; more need not be counted."""
+        return self._most(job_type) * self._pool.obtainable(job_type)
+
+    def _most(self, job_type: str) -> int:
+        return _MOST_AHEAD if self.short(job_type) else self._host.queue(job_type).batch_size
 
     def short(self, job_type: str) -> bool:
         """Whether a slot is better given many of these jobs at once, to run one after another."""
@@ -59,6 +66,10 @@ class Pace:
             return False
 
     def note(self, job_type: str, seconds: float) -> None:
-        """Take in how long a job has just taken."""
+        """Take in how long a job has just taken.
+
+        The mean is geometric: one that a busy host has held up says little about the next thousand.
+        """
+        seconds = max(seconds, _LEAST_SECONDS)
         before = self._seconds.get(job_type, seconds)
-        self._seconds[job_type] = _OLD_WEIGHT * before + (1 - _OLD_WEIGHT) * seconds
+        self._seconds[job_type] = before * (seconds / before) ** (1 - _OLD_WEIGHT)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from pitchey_core.errors import PitcheyError, UnknownName, error_from_record
@@ -71,7 +72,10 @@ class Settler:
         ends = [_End(job, outcome, self._settlement(job, outcome)) for job, outcome in ended]
         self._commit([each for each in ends if each.publishes])
         answers = self.store.settle([each.settlement for each in ends])
-        return [self._after(each, settled) for each, settled in zip(ends, answers, strict=True)]
+        # Few jobs keep anything between attempts; where none ever did there is not even a folder to look in.
+        scratches = {each.outcome.order.base_dir for each in ends}
+        scratches = {base for base in scratches if (base / "scratch").is_dir()}
+        return [self._after(each, settled, scratches) for each, settled in zip(ends, answers, strict=True)]
 
     def _commit(self, ends: Sequence[_End]) -> None:
         """Commit what will be published, and publish it. Who may not publish was cancelled, or has lost the job."""
@@ -88,17 +92,15 @@ class Settler:
             else:
                 each.settlement = self._cancelled(each.settlement)
 
-    def _after(self, end: _End, settled: bool) -> JobSettled | None:
+    def _after(self, end: _End, settled: bool, scratches: Collection[Path]) -> JobSettled | None:
         job, outcome = end.job, end.outcome
         if settled or not end.committed:
             # Else whoever took it over publishes what we have staged, and removes it then.
             self._clean_up(job, outcome)
         if not settled:
             return None
-        if (
-            end.settlement.state in {JobState.COMPLETED, JobState.CANCELLED}
-            and outcome.order.scratch_dir.exists()
-        ):
+        ended_well = end.settlement.state in {JobState.COMPLETED, JobState.CANCELLED}
+        if ended_well and outcome.order.base_dir in scratches:
             shutil.rmtree(outcome.order.scratch_dir, ignore_errors=True)
         return self._finish(job, end.settlement)
 

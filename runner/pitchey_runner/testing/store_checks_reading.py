@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pitchey_core.pricing import Usage
-from pitchey_runner.store.interface import JobStore
+from pitchey_runner.store.interface import JobStore, QueueLimits
 from pitchey_runner.store.records import CostGroup, JobFilter, JobState, Priority
 from pitchey_runner.testing.store_samples import ManualClock, completed, failed, job, one_claimed, worker
 
@@ -80,6 +80,14 @@ class ReadingChecks:
         assert list(store.ready()) == ["code", "video", "audio"]
         store.enqueue([job("video", priority=Priority.HIGH)])
         assert list(store.ready().items()) == [("video", 2), ("code", 1), ("audio", 1)]
+
+    def test_a_line_is_counted_no_further_than_asked(self, store: JobStore) -> None:
+        store.enqueue([job("code"), *[job("video", batch_id="b") for _ in range(5)], job("video")])
+        assert list(store.ready(most=3).items()) == [("code", 1), ("video", 3)]
+        assert store.ready("b", most=3) == {"video": 3}
+        assert store.ready(most=100) == store.ready() == {"code": 1, "video": 6}
+        store.limit_queue("video", QueueLimits(max_running=2))
+        assert store.ready(most=4) == {"code": 1, "video": 2}
 
     def test_events_can_be_followed(self, store: JobStore) -> None:
         assert store.last_event() == 0

@@ -235,6 +235,8 @@ class JobStoreMachine(RuleBasedStateMachine):
             lambda store: (
                 list(store.ready().items()),
                 store.ready("b1"),
+                store.ready(most=2),
+                store.ready("b1", most=1),
                 store.next_due(),
                 store.next_due("b1"),
             )

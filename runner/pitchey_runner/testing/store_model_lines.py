@@ -50,7 +50,7 @@ class ModelLines(ModelMoney):
             self._queues[name] = replace(self._queue(name), paused=paused)
             return changed
 
-    def ready(self, batch_id: str | None = None) -> dict[str, int]:
+    def ready(self, batch_id: str | None = None, *, most: int | None = None) -> dict[str, int]:
         with self._guard:
             first: dict[str, tuple[datetime, str]] = {}
             jobs = [job for job in self._in_line() if batch_id in {None, job.new.batch_id}]
@@ -61,7 +61,8 @@ class ModelLines(ModelMoney):
             found = {}
             for job_type in sorted(first, key=first.__getitem__):
                 allowed = self._allowance(job_type)
-                count = counts[job_type] if allowed is None else min(counts[job_type], allowed)
+                bounds = [each for each in (counts[job_type], allowed, most) if each is not None]
+                count = min(bounds)
                 if count:
                     found[job_type] = count
             return found

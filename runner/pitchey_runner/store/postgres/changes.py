@@ -129,7 +129,8 @@ class Listener:
     def _listen(self) -> psycopg.Connection[object]:
         raw = connect(self._location)
         try:
-            raw.execute(f"LISTEN {CHANNEL}")
+            with answering(raw):
+                raw.execute(f"LISTEN {CHANNEL}")
         except BaseException:
             raw.close()
             raise

@@ -20,7 +20,7 @@ from pitchey_runner.store.postgres.translation import (
     for_many,
     translate,
 )
-from pitchey_runner.store.postgres.watchdog import still_answering
+from pitchey_runner.store.postgres.watchdog import answering, still_answering
 
 __all__ = ["PostgresConnection", "connect"]
 
@@ -40,10 +40,11 @@ def connect(location: Location) -> psycopg.Connection[Any]:
     raw: psycopg.Connection[Any] = psycopg.connect(location.conninfo, autocommit=True, prepare_threshold=0)
     try:
         _refuse_older(raw.info.server_version // 10_000, location)
-        raw.execute(
-            "SELECT set_config('synchronous_commit', 'on', false)"
-            " WHERE current_setting('synchronous_commit') = 'off'"
-        )
+        with answering(raw):
+            raw.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
+            )
     except BaseException:
         raw.close()
         raise

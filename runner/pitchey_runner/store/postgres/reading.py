@@ -37,15 +37,19 @@ class ReaderPool:
         Raises:
             StoreError: The pool is closed, or the server cannot be used.
         """
-        end = time.monotonic() + PATIENCE_SECONDS
+        end: float | None = None
         pause = 0.02
         while True:
             with translated(self._location.place):
                 try:
                     return self._try(query)
                 except psycopg.Error as error:
-                    if not is_gone(error) or time.monotonic() > end:
+                    if not is_gone(error) or (end is not None and time.monotonic() > end):
                         raise
+                    # From when it is known to be away, see :mod:`.writing`.
+                    end = end or time.monotonic() + PATIENCE_SECONDS
+                    # The others are hardly better, and each might take as long to say so.
+                    self._forget_idle()
             time.sleep(pause)
             pause = min(2 * pause, 0.5)
 
@@ -53,6 +57,10 @@ class ReaderPool:
         """Close the idle connections now and the others when they come back."""
         with self._guard:
             self._closed = True
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        with self._guard:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.raw.close()

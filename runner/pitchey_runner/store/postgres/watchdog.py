@@ -29,10 +29,11 @@ _thread: threading.Thread | None = None
 @contextmanager
 def answering(raw: psycopg.Connection[Any]) -> Iterator[None]:
     """Break the connection where the block takes longer than :data:`ANSWER_SECONDS`, counted from the last call of
-    :func:`still_answering` in it."""
+    :func:`still_answering` in it. Within it another connection may be asked, under its own watch."""
     global _thread
     token = threading.get_ident()
     with _guard:
+        outer = _waiting.get(token)
         _waiting[token] = (time.monotonic() + ANSWER_SECONDS, raw.fileno())
         if _thread is None:
             _thread = threading.Thread(target=_watch, name="pitchey-store-watchdog", daemon=True)
@@ -42,6 +43,8 @@ def answering(raw: psycopg.Connection[Any]) -> Iterator[None]:
     finally:
         with _guard:
             _waiting.pop(token, None)
+            if outer is not None:
+                _waiting[token] = (time.monotonic() + ANSWER_SECONDS, outer[1])
 
 
 def still_answering() -> None:

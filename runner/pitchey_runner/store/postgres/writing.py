@@ -113,7 +113,7 @@ class _Session:
                 connection.raw.close()
 
     def _persistently(self, group: list[Operation[WritingConnection]]) -> list[Any]:
-        end = time.monotonic() + PATIENCE_SECONDS
+        end: float | None = None
         tries = 0
         while True:
             tries += 1
@@ -122,7 +122,9 @@ class _Session:
             except Exception as error:
                 if is_passing(error) and tries < _TRIES:
                     time.sleep(random.uniform(0, 0.01) * tries)  # noqa: S311 - jitter, not a secret
-                elif is_gone(error) and time.monotonic() < end:
+                elif is_gone(error) and (end is None or time.monotonic() < end):
+                    # From when it is known to be away: to find that out may take longer than our patience.
+                    end = end or time.monotonic() + PATIENCE_SECONDS
                     self.close()
                     time.sleep(min(0.02 * 2**tries, 0.5))
                 else:
@@ -161,7 +163,7 @@ class _Session:
         """
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            with suppress(psycopg.Error), connect(self._location) as raw:
+            with suppress(psycopg.Error), connect(self._location) as raw, answering(raw):
                 if raw.execute(_IN_PROGRESS, (lost.number,)).fetchone() is None:
                     seen = raw.execute(_EVENT_OF, (lost.first_event, lost.now, lost.number)).fetchone()
                     return seen is not None

@@ -36,6 +36,8 @@ __all__ = ["QueueHalf"]
 
 T = TypeVar("T")
 
+_ALL = 1 << 62
+
 
 class QueueHalf(JobStore):
     """What a driver has to bring: a clock, and the places where statements run."""
@@ -67,8 +69,9 @@ class QueueHalf(JobStore):
     def pause_queue(self, name: str, *, paused: bool) -> bool:
         return self._write(queueing.pause_queue, name, paused)
 
-    def ready(self, batch_id: str | None = None) -> dict[str, int]:
-        return self._look(lambda connection: reasons.ready(connection, self._clock(), batch_id))
+    def ready(self, batch_id: str | None = None, *, most: int | None = None) -> dict[str, int]:
+        most = _ALL if most is None else max(1, most)
+        return self._look(lambda connection: reasons.ready(connection, self._clock(), batch_id, most))
 
     def waits_for_rate(self, types: Collection[str], batch_id: str | None = None) -> bool:
         return self._look(

@@ -34,10 +34,10 @@ def as_queue(row: Any) -> QueueRecord:
     )
 
 
-def ready(connection: SqlConnection, now: int, batch_id: str | None) -> dict[str, int]:
+def ready(connection: SqlConnection, now: int, batch_id: str | None, most: int) -> dict[str, int]:
     """Jobs that could be claimed, by type; see the interface."""
     statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
-    rows = connection.execute(statement, {"batch_id": batch_id}).fetchall()
+    rows = connection.execute(statement, {"batch_id": batch_id, "most": most}).fetchall()
     counts = {row["type"]: row["jobs"] for row in rows}
     limited = connection.execute(line_statements.ANY_LIMIT).fetchone() if counts else None
     if limited is None:
@@ -57,7 +57,7 @@ def waits_for_rate(connection: SqlConnection, now: int, types: Collection[str], 
             return True
     statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
     budgets = statuses(connection, now)
-    for row in connection.execute(statement, {"batch_id": batch_id}).fetchall():
+    for row in connection.execute(statement, {"batch_id": batch_id, "most": 1}).fetchall():
         if types and row["type"] not in types:
             continue
         queues = loads(connection, row["type"])

@@ -7,6 +7,8 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic_core import to_json as to_utf8_json
+
 from pitchey_core.pricing import Usage
 from pitchey_runner.store.records import (
     Attempt,
@@ -66,8 +68,16 @@ def span(seconds: float) -> int:
 
 
 def to_json(value: Any) -> str | None:
-    """Compact JSON; ``None`` stays ``None``."""
-    return None if value is None else _encode(value)
+    """Compact JSON, all of it ASCII; ``None`` stays ``None``."""
+    if value is None:
+        return None
+    try:
+        # A fifth of the standard library's time, five times for each job.
+        text = to_utf8_json(value)
+    except ValueError:
+        # A lone surrogate: bytes of a name that were never UTF-8.
+        return _encode(value)
+    return text.decode() if text.isascii() else _encode(value)
 
 
 def from_json(text: str | None) -> Any:

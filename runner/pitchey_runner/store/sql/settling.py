@@ -62,7 +62,7 @@ class Endings:
         usage = usage_record(ending.usage)
         return {
             **usage,
-            "complete": int(ending.usage.complete),
+            "complete": int(usage["complete"]),
             "usage": to_json(usage),
             "id": ending.claim.job_id,
             "claim_seq": ending.claim.claim_seq,

@@ -320,14 +320,25 @@ GET = "SELECT * FROM job WHERE id = :id"
 
 FIND = "SELECT id FROM job WHERE id >= :prefix AND id < :beyond ORDER BY id LIMIT 10"
 
-READY_BY_TYPE = """
-SELECT type, count(*) AS jobs FROM job INDEXED BY job_ready
- WHERE state = 'pending' AND hold IS NULL GROUP BY type ORDER BY min(sort_key), type
+# From type to type through the index, and along each line no further than ``most``: a look costs what it brings,
+# however long the lines are.
+_READY_BY_TYPE = """
+WITH RECURSIVE line (type) AS (
+    SELECT min(type) FROM {ready}
+    UNION ALL
+    SELECT (SELECT min(type) FROM {ready} AND type > line.type) FROM line WHERE line.type IS NOT NULL
+)
+SELECT type,
+       (SELECT count(*) FROM (SELECT 1 FROM {ready} AND job.type = line.type LIMIT :most) AS counted) AS jobs,
+       (SELECT min(sort_key) FROM {ready} AND job.type = line.type) AS first
+  FROM line WHERE type IS NOT NULL ORDER BY first, type
 """
-READY_BY_TYPE_OF_BATCH = """
-SELECT type, count(*) AS jobs FROM job INDEXED BY job_ready_of_batch
- WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id GROUP BY type ORDER BY min(sort_key), type
-"""
+READY_BY_TYPE = _READY_BY_TYPE.format(
+    ready="job INDEXED BY job_ready WHERE state = 'pending' AND hold IS NULL"
+)
+READY_BY_TYPE_OF_BATCH = _READY_BY_TYPE.format(
+    ready="job INDEXED BY job_ready_of_batch WHERE state = 'pending' AND hold IS NULL AND batch_id = :batch_id"
+)
 
 NEXT_DUE = "SELECT min(run_at) AS due FROM job INDEXED BY job_due WHERE state = 'scheduled'"
 NEXT_DUE_OF_BATCH = "SELECT min(run_at) AS due FROM job WHERE state = 'scheduled' AND batch_id = :batch_id"
