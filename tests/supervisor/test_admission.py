@@ -37,6 +37,25 @@ def test_memory_binds_where_cpus_are_free(admission: Admission) -> None:
     assert not admission.fits(Capacity(0.5, 2 * GIB + 1))
 
 
+def test_idle_slots_are_in_the_way_of_memory_only(admission: Admission) -> None:
+    admission.idle_bytes = 2 * GIB
+    assert not admission.lacks_idle_memory(Capacity(1.0, 8 * GIB)), "alone, it does not mind them"
+    admission.start(Capacity(1.0, 5 * GIB))
+    assert not admission.lacks_idle_memory(Capacity(1.0, GIB)), "it fits beside them"
+    assert admission.lacks_idle_memory(Capacity(1.0, 3 * GIB))
+    assert not admission.lacks_idle_memory(Capacity(1.0, 4 * GIB)), "it would not fit without them"
+    assert not admission.lacks_idle_memory(Capacity(4.0, 2 * GIB)), "it lacks vCPUs as well"
+
+
+def test_idle_slots_give_back_what_the_host_is_short_of(clock: Clock) -> None:
+    admission = Admission(HOST, spare=lambda: GIB, clock=clock)
+    admission.idle_bytes = GIB
+    running = admission.start(SMALL)
+    running.used_bytes = GIB
+    assert admission.lacks_idle_memory(Capacity(1.0, 2 * GIB))
+    assert not admission.lacks_idle_memory(Capacity(1.0, 3 * GIB))
+
+
 def test_an_accelerator_is_for_one_job_at_a_time(admission: Admission) -> None:
     first = admission.start(Capacity(0.5, GIB, gpus=1))
     assert not admission.fits(Capacity(0.5, GIB, gpus=1))

@@ -313,16 +313,18 @@ def test_a_killed_slots_job_is_in_line_again_and_a_killed_supervisors_jobs_are_d
 
 
 def test_a_slot_may_be_put_to_work_while_others_are_closed_for_room(workplace: Workplace) -> None:
-    host = workplace.host
+    host = host_with(workplace, host={"memory_bytes": "1GiB"})
     pool = Pool(host, host.executor(), f"pool-{os.getpid()}")
 
     async def main() -> None:
         for slot in [await pool.obtain("test-noop") for _ in range(3)]:
             await pool.give_back(slot)
         await pool.reap()
-        pool.fits(Capacity(1.0, 0), "test-echo")
+        pool.reserve("test-echo", Capacity(0.5, 0))
+        everything = Capacity(0.5, host.capacity.memory_bytes)
+        assert not pool.fits(everything, "test-echo")
         async with anyio.create_task_group() as group:
-            group.start_soon(pool.make_room, "test-echo")
+            group.start_soon(pool.make_room, "test-echo", everything)
             await anyio.lowlevel.checkpoint()
             slot = await pool.obtain("test-noop")
         assert slot.alive

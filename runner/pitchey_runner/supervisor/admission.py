@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pitchey_core.capacity import Capacity
@@ -100,6 +100,19 @@ class Admission:
             return False
         oldest = self._oldest()
         return oldest is None or oldest == who or self._leaves_room(demand, self._waiting[oldest])
+
+    def lacks_idle_memory(self, demand: Capacity) -> bool:
+        """Whether it could start now if only the slots that wait for work were closed."""
+        if not self._running or not self.idle_bytes:
+            return False
+        demand, spare = self.clamped(demand), self.spare_bytes
+        if spare is not None and demand.memory_bytes > spare:
+            if demand.memory_bytes > spare + self.idle_bytes:
+                return False
+        elif self._beside(demand, self._running):
+            return False
+        others = replace(demand, memory_bytes=demand.memory_bytes - self.idle_bytes)
+        return self._beside(others, self._running)
 
     @property
     def spare_bytes(self) -> int | None:

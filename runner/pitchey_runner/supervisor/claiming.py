@@ -129,7 +129,7 @@ class Claims:
             return False
         if self.pool.fits(self.pool.typical(job_type), job_type):
             return True
-        await self.pool.make_room(job_type)
+        await self.pool.make_room(job_type, self.pool.typical(job_type))
         return False
 
     def _may_claim_ahead(self, job_type: str) -> bool:
@@ -176,7 +176,7 @@ class Claims:
             if gone or self._start(parked):
                 self._parked.remove(parked)
         if self._parked:
-            await self.pool.make_room(self._parked[0].job_type)
+            await self.pool.make_room(self._parked[0].job_type, self._parked[0].demand)
         return before - len(self._parked)
 
     def room(self, types: Iterable[str]) -> Room:

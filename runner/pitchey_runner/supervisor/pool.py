@@ -208,9 +208,12 @@ class Pool:
             await self._close_idle(job_type, keep, lambda each: each.since < limit)
         await anyio.to_thread.run_sync(self._weigh)
 
-    async def make_room(self, job_type: str) -> None:
-        """Close idle slots for the sake of a job that waits for memory; its own type's go last."""
-        if self.admission.idle_bytes:
+    async def make_room(self, job_type: str, demand: Capacity) -> None:
+        """Close idle slots for the sake of a job that waits for memory alone; its own type's go last.
+
+        For one that waits for anything else they stay warm: they would only have to start once more.
+        """
+        if self.admission.lacks_idle_memory(demand):
             others = [each for each in self._idle if each != job_type]
             for each in others or [job_type]:
                 await self._close_idle(each, 0, lambda _: True)
