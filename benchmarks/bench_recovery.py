@@ -7,6 +7,7 @@ supervisor held is in line again at once by default.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -66,7 +67,7 @@ def _kill(work: Workbench, store: JobStore, victim: Any) -> tuple[float, float]:
     job_id = str(store.enqueue([NewJob(JOB_TYPE, payload, instance_type="lite", max_attempts=20)])[0])
     _until(lambda: _starts(trace), "the first start")
     job = _job(store, job_id)
-    pid = int(_starts(trace)[0].split('"pid": ')[1].rstrip("}"))
+    pid = json.loads(_starts(trace)[0])["pid"]
     began = time.perf_counter()
     os.kill(victim(job, pid), signal.SIGKILL)
     claimed = _until(lambda: _job(store, job_id).claim_seq > job.claim_seq, "the second claim") - began
