@@ -15,7 +15,7 @@ from workplace import Workplace, wait_until
 from pitchey_core.pricing import PriceBook
 from pitchey_core.process import process_start_ticks, read_process
 from pitchey_core.resources import MIB
-from pitchey_core.slots.occupancy import Occupancy, open_occupancy
+from pitchey_core.slots import open_occupancy
 from pitchey_runner.store.interface import AttemptOutcome, JobState, WorkerInfo
 from pitchey_runner.store.migrations import upgrade
 from pitchey_runner.store.sqlite.store import SqliteStore
@@ -121,11 +121,11 @@ def test_two_workers_clear_up_after_the_same_dead_ones(
         for each in dead:
             open_occupancy(workplace.data_dir, each.id)
             ran, _ = store.claim(each, "test-noop", 2)
+            notes = workplace.data_dir / "slots" / each.id
             for number in range(50):
-                note = Occupancy(workplace.data_dir, f"{each.id}/slot-{number}")
-                note.note([f"{ran.claim.job_id}.{ran.claim.claim_seq}"])
+                (notes / f"slot-{number}").write_text(f"{ran.claim.job_id}.{ran.claim.claim_seq}")
             # To whoever reads it, a note that has just been removed looks like this.
-            (workplace.data_dir / "slots" / each.id / "removed").symlink_to("nowhere")
+            (notes / "removed").symlink_to("nowhere")
         sleeper.kill()
         sleeper.wait()
         rescuers = [this_worker(["test-noop"], lease_seconds=30) for _ in range(2)]
