@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pitchey_core.isolation.policy import SandboxPolicy
-from pitchey_core.process import pid_namespace, read_process
+from pitchey_core.process.cgroup_places import owned_name, owner_is_dead
 
 __all__ = ["Group", "Groups", "remove_left_groups"]
 
-_PREFIX: Final = "pitchey-sandbox"
+_KIND: Final = "sandbox"
 _PERIOD_US: Final = 100_000
 _INIT: Final = 1
 """The first process of a sandbox counts as a task, too."""
@@ -98,7 +98,7 @@ class Groups:
         self.enforced = {}
 
     def _make(self, hierarchy: _Hierarchy) -> None:
-        folder = hierarchy.folder / f"{_PREFIX}-{pid_namespace()}-{os.getpid()}-{os.urandom(3).hex()}"
+        folder = hierarchy.folder / f"{owned_name(_KIND)}-{os.urandom(3).hex()}"
         folder.mkdir()
         made = _Hierarchy(hierarchy.controllers, folder, hierarchy.unified)
         self._made.append(made)
@@ -141,9 +141,19 @@ class Group:
         """Whether the kernel counts nobody in it any more, which it may do for a moment after they have died."""
         return "pids" not in self._by_controller or int(self._read("pids", "pids.current")) == 0
 
-    def join_files(self) -> list[int]:
-        """Descriptors for the first process to write ``0`` to."""
-        return [os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for path in self._folders.values()]
+    @contextlib.contextmanager
+    def join_files(self) -> Iterator[list[int]]:
+        """Descriptors for the first process to write ``0`` to, open within the context.
+
+        Raises:
+            OSError: Somebody has removed the group.
+        """
+        with contextlib.ExitStack() as opened:
+            joins = []
+            for path in self._folders.values():
+                joins.append(os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+                opened.callback(os.close, joins[-1])
+            yield joins
 
     def arm(self, policy: SandboxPolicy) -> None:
         """Set the limits and the counters, before the program starts.
@@ -240,11 +250,9 @@ def remove_left_groups() -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what sandboxes left whose owner was killed together with its launcher."""
-    pattern = re.compile(rf"{_PREFIX}-{pid_namespace()}-(\d+)-[0-9a-f]+$")
     with contextlib.suppress(OSError):
         for each in folder.iterdir():
-            match = pattern.match(each.name)
-            if match and ((owner := read_process(int(match[1]))) is None or not owner.alive):
+            if f"-{_KIND}-" in each.name and owner_is_dead(each.name):
                 _remove(each)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -138,6 +139,8 @@ class Sandbox:
                 if prepared.group is not None:
                     prepared.group.arm(policy)
             except OSError as error:
+                if error.errno in {errno.ENOENT, errno.ENODEV}:
+                    raise Refused("sandbox", f"its cgroup is gone: {error.strerror}") from error
                 return sandbox_error(Layer.CGROUP, error.strerror or str(error), policy)
             attendance, watch = self._attend(prepared, program, policy, stdin, cancelled)
             if attendance.cancelled:
@@ -187,7 +190,11 @@ class Sandbox:
             groups = self._groups if Layer.CGROUP in wanted.layers else None
             group = None if groups is None else groups.take()
             return launcher.prepare(wanted, group, folder)
-        except OSError as error:
+        except (OSError, Refused) as error:
+            if folder is not None:
+                remove_folder(folder)
+            if isinstance(error, Refused):
+                raise
             raise Refused("sandbox", f"its cgroup is gone: {error.strerror}") from error
 
     def _dispose(self, prepared: Prepared) -> None:

@@ -216,9 +216,8 @@ class Launcher:
 
         Raises:
             Refused: The launcher is dead.
+            OSError: The group is gone, or there are too many open files.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        joins = [] if group is None else group.join_files()
         order = {
             "layers": sorted(wanted.layers),
             "required": sorted(wanted.required),
@@ -230,15 +229,15 @@ class Launcher:
             "work": None if host_folder is None else str(host_folder),
         }
         owner = self.uid if Layer.PRIVILEGES in wanted.layers else None
-        try:
-            send(self._channel, order, [theirs.fileno(), *joins])
-        except OSError as error:
-            ours.close()
-            raise Refused("sandbox", f"its launcher is gone: {error.strerror}") from error
-        finally:
-            theirs.close()
-            for each in joins:
-                os.close(each)
+        with contextlib.ExitStack() as handed_over:
+            joins = [] if group is None else handed_over.enter_context(group.join_files())
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            handed_over.enter_context(theirs)
+            try:
+                send(self._channel, order, [theirs.fileno(), *joins])
+            except OSError as error:
+                ours.close()
+                raise Refused("sandbox", f"its launcher is gone: {error.strerror}") from error
         return Prepared(wanted, ours, group, owner, host_folder)
 
     def forget(self) -> None:

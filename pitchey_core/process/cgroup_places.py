@@ -14,7 +14,7 @@ from pitchey_core.process.tree import pid_namespace, process_start_ticks, read_p
 __all__ = ["Place", "delegate", "own_groups", "owned_name", "owner_is_dead", "places", "write"]
 
 _PREFIX: Final = "pitchey"
-_OWNED: Final = re.compile(rf"{_PREFIX}-[a-z]+-(\d+)-(\d+)-(\d+)$")
+_OWNED: Final = re.compile(rf"{_PREFIX}-[a-z]+-(\d+)-(\d+)-(\d+)(?:-[0-9a-f]+)?$")
 _HOME: Final = f"{_PREFIX}-home"
 _CONTROLLERS: Final = frozenset({"memory", "pids", "cpu", "cpuacct", "freezer"})
 _WANTED_V2: Final = ("memory", "pids", "cpu")
@@ -33,7 +33,10 @@ class Place(NamedTuple):
 
 
 def owned_name(what: str, pid: int | None = None, start_ticks: int | None = None) -> str:
-    """Name of the group that a process owns, by default this one; ``what`` in small letters."""
+    """Name of the group that a process owns, by default this one; ``what`` in small letters.
+
+    An owner of several of one kind adds ``-`` and a hexadecimal number.
+    """
     pid = os.getpid() if pid is None else pid
     ticks = process_start_ticks(pid) if start_ticks is None else start_ticks
     return f"{_PREFIX}-{what}-{pid_namespace()}-{pid}-{ticks or 0}"

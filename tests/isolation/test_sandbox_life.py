@@ -18,6 +18,7 @@ from sandboxed import POLICY, Run, python
 from pitchey_core.isolation import Sandbox, Verdict
 from pitchey_core.isolation.cgroups import remove_left_groups
 from pitchey_core.process import descendants, kill_tree, scan_processes
+from pitchey_core.process.cgroups import remove_leftovers
 
 
 def _until(what: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -132,21 +133,22 @@ def test_a_sandbox_serves_different_policies_in_turn(run: Run) -> None:
         assert report.stdout.data == b"%d\n" % tmp
 
 
-def test_a_launcher_that_was_killed_is_started_again(run: Run) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.3])
+@pytest.mark.parametrize("victim", [0, 1, -1], ids=["outer", "inner", "waiting sandbox"])
+def test_a_launcher_that_was_killed_is_started_again(run: Run, victim: int, seconds: float) -> None:
+    descriptors = len(os.listdir("/proc/self/fd"))
     with Sandbox() as sandbox:
-        assert run("pass", on=sandbox).verdict is Verdict.OK
-        for pid in descendants(os.getpid()):
-            # Of what was there when the list was made, some may have ended.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                if b"isolation/jail" in command and _is_below(pid, sandbox):
-                    os.kill(pid, signal.SIGKILL)
-        assert run("print(1)", on=sandbox).stdout.data == b"1\n"
-
-
-def _is_below(pid: int, sandbox: Sandbox) -> bool:
-    launcher = sandbox._launcher
-    return launcher is not None and pid in {launcher.pid, *descendants(launcher.pid)}
+        for _ in range(2):
+            assert run("pass", on=sandbox).verdict is Verdict.OK
+        launcher = sandbox.warm_launcher
+        assert launcher is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill([launcher, *descendants(launcher)][victim], signal.SIGKILL)
+        # The outer one, where it is alive, removes the groups meanwhile.
+        time.sleep(seconds)
+        for _ in range(2):
+            assert run("print(1)", on=sandbox).stdout.data == b"1\n"
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 OWNER = """
@@ -249,13 +251,18 @@ with Sandbox() as sandbox:
 
 
 def test_groups_that_somebody_removed_are_made_again(run: Run) -> None:
+    # Another test's sandbox may be kept in this process, with its groups.
+    of_others = _groups(os.getpid())
+    descriptors = len(os.listdir("/proc/self/fd"))
     with Sandbox() as sandbox:
         run("pass", on=sandbox)
-        for each in _groups(os.getpid()):
-            with contextlib.suppress(OSError):
-                each.rmdir()
+        for each in {*_groups(os.getpid())} - {*of_others}:
+            for inner in (*each.iterdir(), each):
+                with contextlib.suppress(OSError):
+                    inner.rmdir()
         assert run("print(1)", on=sandbox).stdout.data == b"1\n"
         assert run("print(2)", on=sandbox).stdout.data == b"2\n"
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_a_sandbox_left_open_does_not_keep_its_process(tmp_path: Path) -> None:
@@ -266,6 +273,20 @@ def test_a_sandbox_left_open_does_not_keep_its_process(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == (b"ok\n", b"")
+
+
+def test_groups_of_a_sandbox_that_lives_are_nobodys_leftovers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "urandom", lambda size: bytes([0x12]) * size)
+    with Sandbox() as sandbox:
+        assert run("pass", on=sandbox).verdict is Verdict.OK
+        mine = [each for each in _groups(os.getpid()) if each.name.endswith("-121212")]
+        assert mine or not sandbox._groups or not sandbox._groups.folders
+        assert not {each.name for each in mine} & {*remove_leftovers()}
+        remove_left_groups()
+        assert all(any(inner.is_dir() for inner in each.iterdir()) for each in mine)
+        assert run("print(1)", on=sandbox).stdout.data == b"1\n"
 
 
 def test_groups_of_an_owner_that_was_killed_with_its_launcher_are_removed() -> None:
