@@ -282,10 +282,11 @@ def test_groups_of_a_sandbox_that_lives_are_nobodys_leftovers(
     with Sandbox() as sandbox:
         assert run("pass", on=sandbox).verdict is Verdict.OK
         mine = [each for each in _groups(os.getpid()) if each.name.endswith("-121212")]
-        assert mine or not sandbox._groups or not sandbox._groups.folders
-        assert not {each.name for each in mine} & {*remove_leftovers()}
+        inner = sorted(each for folder in mine for each in folder.iterdir() if each.is_dir())
+        assert len(inner) == 2 * len(mine), "of the finished run, and of the sandbox that waits"
+        remove_leftovers()
         remove_left_groups()
-        assert all(any(inner.is_dir() for inner in each.iterdir()) for each in mine)
+        assert sorted(each for folder in mine for each in folder.iterdir() if each.is_dir()) == inner
         assert run("print(1)", on=sandbox).stdout.data == b"1\n"
 
 
