@@ -10,6 +10,7 @@ A payload is a frozen pydantic model. From its fields come the options and help 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = [
     "Payload",
     "Positional",
     "choices_of",
+    "input_fields",
     "map_input_files",
     "marker",
     "parse_payload",
@@ -134,6 +136,14 @@ def parse_payload(model: type[P], data: Mapping[str, Any], *, what: str = "paylo
         raise UsageError(f"{what}: {path}: {first['msg']} (got {shown[:80]})") from None
 
 
+@functools.cache
+def input_fields(model: type[Payload]) -> tuple[str, ...]:
+    """Names of the fields of a payload that hold input files."""
+    return tuple(
+        name for name, field in model.model_fields.items() if marker(field, InputFileMarker) is not None
+    )
+
+
 def map_input_files(
     model: type[Payload], data: Mapping[str, Any], change: Callable[[str], str]
 ) -> dict[str, Any]:
@@ -143,9 +153,8 @@ def map_input_files(
         return change(os.fsdecode(value)) if isinstance(value, str | os.PathLike) else value
 
     result = dict(data)
-    for name, field in model.model_fields.items():
-        value = result.get(name)
-        if value is None or marker(field, InputFileMarker) is None:
+    for name in input_fields(model):
+        if (value := result.get(name)) is None:
             continue
         result[name] = [changed(item) for item in value] if isinstance(value, list) else changed(value)
     return model.map_nested_inputs(result, change)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pitchey_core.payload import InputFileMarker, marker
+from pitchey_core.payload import input_fields
 from pitchey_core.processor import AnyProcessor
 from pitchey_core.registry import Registry
 from pitchey_core.testing.workbench import Ran, Workbench
@@ -88,8 +88,4 @@ class Subject:
     @staticmethod
     def inputs_of(processor: AnyProcessor, payload: Mapping[str, Any]) -> list[str]:
         """Fields of a payload that name an input."""
-        return [
-            name
-            for name, field in processor.payload_model.model_fields.items()
-            if marker(field, InputFileMarker) is not None and payload.get(name)
-        ]
+        return [name for name in input_fields(processor.payload_model) if payload.get(name)]

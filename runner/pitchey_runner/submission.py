@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -173,6 +174,7 @@ def result_of(record: JobRecord) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _user() -> str | None:
     try:
         return getpass.getuser()

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from pitchey_core.errors import DependencyMissing, PitcheyError, UnknownName, UsageError
 from pitchey_core.host import Host, digest
-from pitchey_core.payload import InputFileMarker, Positional, marker
+from pitchey_core.payload import Positional, input_fields, marker
 from pitchey_core.storage import display, join, scheme_of, to_path, to_url
 from pitchey_runner.batch.files import BatchError, Entry, Problem, read_entries, read_folder
 from pitchey_runner.store.interface import NewJob, Priority
@@ -101,7 +101,7 @@ def _folder_entries(host: Host, folder: Path, options: BatchOptions) -> list[Ent
 
 def _input_field(host: Host, name: str) -> str:
     fields = host.registry.processor(name).payload_model.model_fields
-    inputs = [key for key, each in fields.items() if marker(each, InputFileMarker) is not None]
+    inputs = input_fields(host.registry.processor(name).payload_model)
     first = next((key for key in inputs if marker(fields[key], Positional) is not None), None)
     if first is None and not inputs:
         raise UsageError(f"processor {name!r} takes no input file", remedy="name another one with --type")
