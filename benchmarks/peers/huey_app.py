@@ -1,4 +1,4 @@
-"""A no-op job for Huey's consumer, in a SQLite file whose durability the environment names."""
+"""Jobs for Huey's consumer, in a SQLite file whose durability the environment names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sqlite3
 from typing import Any
 
+import body
 from huey import Huey
 from huey.storage import SqliteStorage
 
@@ -29,3 +30,16 @@ huey: Any = Huey(
 @huey.task()  # type: ignore[untyped-decorator]
 def noop(value: int) -> None:
     """Nothing."""
+
+
+work = huey.task(name="work")(body.run)
+
+
+def enqueue(numbers: list[int]) -> None:
+    for number in numbers:
+        work(number)
+
+
+def left() -> int:
+    """Jobs that are still in the store."""
+    return int(huey.pending_count())
