@@ -458,8 +458,8 @@ def _our_crash(servers: Servers, kind: str) -> str:
             kill_tree(worker.pid)
             worker.wait()
         records = store.list(JobFilter(), limit=CRASH_JOBS)
+        again = sum(len(store.attempts(each.id)) > 1 for each in records)
     stuck = sum(each.status is not JobState.COMPLETED for each in records)
-    again = sum(each.attempt > 1 for each in records)
     return _told(CRASH_JOBS - len(records), stuck, f"{again} begun again, each ended once", last - began)
 
 
