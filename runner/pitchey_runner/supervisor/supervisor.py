@@ -40,7 +40,7 @@ from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
 from pitchey_runner.supervisor.rescuing import Rescuer
 from pitchey_runner.supervisor.settling import Settler
-from pitchey_runner.supervisor.threads import first_of_ours, in_thread
+from pitchey_runner.supervisor.threads import first_of_ours, in_thread, patiently
 
 __all__ = ["Supervisor"]
 
@@ -132,7 +132,7 @@ class Supervisor:
         Raises:
             StoreError: The store cannot be used.
         """
-        await in_thread(self.store.register_worker, self._me)
+        await patiently(self.host.settings.timing.store_wait, self.store.register_worker, self._me)
         open_occupancy(self.host.settings.data_dir, self._me.id)
         await in_thread(self._teller.open)
         try:
