@@ -23,6 +23,7 @@
     ├── BudgetExceeded                     a budget is used up and refuses new jobs
     ├── LeaseLost                          another worker owns the job now; publish nothing
     └── StoreError                         the job store cannot be used
+        └── StoreAway         retried  its server is away, and may come back
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ __all__ = [
     "ProcessorError",
     "RegistryError",
     "SlotCrashed",
+    "StoreAway",
     "StoreError",
     "ToolFailed",
     "ToolMissing",
@@ -258,6 +260,12 @@ class LeaseLost(PitcheyError):
 
 class StoreError(PitcheyError):
     """The job store cannot be opened, read or written."""
+
+
+class StoreAway(StoreError):
+    """The server of the job store cannot be reached now: it is down, starts, or is cut off from this host."""
+
+    retryable = True
 
 
 class RemoteError(PitcheyError):

@@ -115,12 +115,14 @@ class TimingSettings(Table):
         lease: After which a worker without heartbeat has lost its jobs.
         cancel_poll: Between two looks for cancelled jobs.
         kill_grace: From the polite signal to the other one.
+        store_wait: How long a worker that starts waits for a store whose server is away.
     """
 
     beat: float = Field(5.0, gt=0)
     lease: float = Field(30.0, gt=0)
     cancel_poll: float = Field(0.25, gt=0)
     kill_grace: float = Field(5.0, ge=0)
+    store_wait: float = Field(60.0, ge=0)
 
     @model_validator(mode="after")
     def _several_beats_per_lease(self) -> TimingSettings:

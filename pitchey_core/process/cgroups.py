@@ -121,10 +121,14 @@ class Cgroup:
 
     # -- members ------------------------------------------------------------------------------------------------
 
-    def enter(self) -> None:
-        """Put the calling process in, and so all that it will start."""
+    def enter(self, pid: int = 0) -> None:
+        """Put a process in, by default the calling one, and so all that it will start.
+
+        Raises:
+            OSError: The group is gone, or the process is.
+        """
         for folder in self._all():
-            write(folder / "cgroup.procs", "0")
+            write(folder / "cgroup.procs", str(pid))
 
     def pids(self) -> list[int]:
         """Who is in it, zombies left out."""

@@ -20,35 +20,52 @@ _PROCESSES: Final = 4096
 
 
 class Confinement:
-    """Made by the warden; its child enters.
+    """Made by the warden, which puts its child in.
 
     Attributes:
         group: ``None`` where no hierarchy is writable, or where settings forbid it.
-        enforced_by: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``.
     """
 
     def __init__(self, *, use_group: bool) -> None:
         self.group = Cgroup.make(group_name()) if use_group else None
-        self.enforced_by = self.group.version if self.group is not None else SUPERVISION
         self.frozen = False
+        self._holds = self._limits = True
         self._kills_seen = self._kills()
         self._wanted: tuple[int | None, float] | None = None
         if self.group is not None:
-            self.group.limit(processes=_PROCESSES)
+            with contextlib.suppress(OSError):  # The number of processes only: its memory is another matter.
+                self.group.limit(processes=_PROCESSES)
 
-    def enter(self) -> None:
-        """In the child. Where a group cannot be entered, supervision has to do."""
+    @property
+    def enforced_by(self) -> str:
+        """What keeps the next job to its memory: ``cgroup-v1``, ``cgroup-v2`` or ``supervision``."""
+        return SUPERVISION if self.limiting is None else self.limiting.version
+
+    @property
+    def limiting(self) -> Cgroup | None:
+        """The group, if the child is in it and it keeps to the limits that were last asked for."""
+        return self.group if self._holds and self._limits else None
+
+    def admit(self, pid: int) -> None:
+        """Put a new child in. Where that cannot be done, supervision has to do."""
         if self.group is not None:
-            with contextlib.suppress(OSError):
-                self.group.enter()
+            try:
+                self.group.enter(pid)
+            except OSError:
+                self._holds = False
+            else:
+                self._holds = True
 
     def limit(self, memory_bytes: int | None, vcpus: float) -> None:
         """What the next job may use. What the group cannot be made to keep to, supervision enforces."""
         if self.group is None or self._wanted == (memory_bytes, vcpus):
             return
-        self._wanted = (memory_bytes, vcpus)
-        with contextlib.suppress(OSError):
+        try:
             self.group.limit(memory_bytes=memory_bytes, vcpus=vcpus)
+        except OSError:
+            self._limits, self._wanted = False, None
+        else:
+            self._limits, self._wanted = True, (memory_bytes, vcpus)
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has killed for want of memory since the last call: in the group, or, without one, any

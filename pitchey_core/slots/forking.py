@@ -35,7 +35,9 @@ def fork_child(confinement: Confinement, forget: Callable[[], object]) -> Child:
     end_of_log = b"\0" + os.urandom(12).hex().encode() + b"\n"
     pid = os.fork()
     if pid == 0:
-        _become_worker(confinement, forget, far_channel, far_log, end_of_log)
+        _become_worker(forget, far_channel, far_log, end_of_log)
+    # From here, where it is known whether that worked. The child has been told of no job yet.
+    confinement.admit(pid)
     far_channel.close()
     os.close(far_log)
     channel.setblocking(False)
@@ -44,11 +46,7 @@ def fork_child(confinement: Confinement, forget: Callable[[], object]) -> Child:
 
 
 def _become_worker(
-    confinement: Confinement,
-    forget: Callable[[], object],
-    channel: socket.socket,
-    log: int,
-    end_of_log: bytes,
+    forget: Callable[[], object], channel: socket.socket, log: int, end_of_log: bytes
 ) -> NoReturn:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
@@ -57,7 +55,6 @@ def _become_worker(
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    confinement.enter()
     forget()
     null = os.open(os.devnull, os.O_RDWR)
     for source, target in ((null, 0), (log, 1), (log, 2)):

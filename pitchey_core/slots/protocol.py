@@ -6,7 +6,8 @@ another virtual environment, or one day on another host.
 ==============  ==========================================================================  ==================
 kind            fields                                                                      direction
 ==============  ==========================================================================  ==================
-``ready``       ``version``, ``pid``: the warden is up; ``enforced_by``: what limits memory  warden → host
+``ready``       ``version``, ``pid``: the warden is up                                      warden → host
+``limits``      ``enforced_by``: what limits the memory of what runs from now on            warden → host
 ``run``         ``orders``: packed job orders; ``together``: a batch processor takes them   host → warden → job
                 in one call, else they run one after another
 ``cancel``      ``key``, ``grace_seconds``: stop that job; kill it after the grace          host → warden → job
@@ -33,7 +34,7 @@ from typing import Any
 
 __all__ = ["MAX_FRAME_BYTES", "PROTOCOL_VERSION", "FrameReader", "ProtocolError", "encode"]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_FRAME_BYTES = 64 * 1024**2
 _HEADER = struct.Struct("!I")
 _encode = json.JSONEncoder(separators=(",", ":")).encode

@@ -229,7 +229,7 @@ class Slot:
             raise ProtocolError(
                 f"the slot speaks version {frame['version']} of the protocol, this host {PROTOCOL_VERSION}"
             )
-        if kind == "ready":
+        if kind == "limits":
             self.enforced_by = frame["enforced_by"]
         if kind == "progress" and report is not None:
             report(Report(frame["key"], frame["fraction"], frame["message"], frame["figures"]))

@@ -49,6 +49,7 @@ class Warden:
         self.policy = policy
         self.confinement = Confinement(use_group=policy.cgroups)
         self.tag = tag
+        self.enforced_by: str | None = None
         self.lease_until: float | None = None
         self.child: Child | None = None
         self.running: Run | None = None
@@ -70,14 +71,7 @@ class Warden:
     # -- the loop -----------------------------------------------------------------------------------------------
 
     def loop(self) -> NoReturn:
-        self.host.send(
-            {
-                "kind": "ready",
-                "version": PROTOCOL_VERSION,
-                "pid": os.getpid(),
-                "enforced_by": self.confinement.enforced_by,
-            }
-        )
+        self.host.send({"kind": "ready", "version": PROTOCOL_VERSION, "pid": os.getpid()})
         self.fork()
         while True:
             for key, events in self.selector.select(self.timeout()):
@@ -111,7 +105,7 @@ class Warden:
         if (error := run.overdue(now)) is not None:
             self.kill(error)
             return
-        meter = None if self.confinement.frozen else run.measure(now, self.confinement.group)
+        meter = None if self.confinement.frozen else run.measure(now, self.confinement.limiting)
         if meter is None:
             return
         if meter.sample(now):
@@ -200,6 +194,9 @@ class Warden:
         if self.running is None:
             return
         self.confinement.limit(self.running.memory_limit, self.running.orders[0].limits.vcpus)
+        if (enforced_by := self.confinement.enforced_by) != self.enforced_by:
+            self.enforced_by = enforced_by
+            self.host.send({"kind": "limits", "enforced_by": enforced_by})
         self.running.begin()
         if self.occupancy is None:
             self.occupancy = Occupancy(self.running.orders[0].base_dir, self.tag)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -16,23 +17,33 @@ from storm import Storm, ride_out, scale
 from workplace import RunningSupervisor, Workplace, children_of
 
 KILLS = scale("KILLS", 25)
+_SLOTS_SECONDS = 5.0
 
 
 def kill_somebody(storm: Storm) -> str:
-    runner = storm.rng.choice(storm.runners)
-    slots = [pid for each in storm.runners for pid in _slots_of(each)]
-    if slots and storm.rng.random() < 0.6:
+    if storm.rng.random() < 0.6 and (slots := _slots(storm)):
         victim = storm.rng.choice(slots)
         try:
             os.kill(victim, signal.SIGKILL)
         except ProcessLookupError:
             return "nobody"
         return "slot"
+    runner = storm.rng.choice(storm.runners)
     assert runner.process.poll() is None, f"it ended by itself:\n{runner.log.read_text()}"
     runner.kill()
     storm.runners.remove(runner)
     storm.start()
     return "supervisor"
+
+
+def _slots(storm: Storm) -> list[int]:
+    """Those of all supervisors. Two that have just been started have none yet, and none is missed without jobs."""
+    end = time.monotonic() + _SLOTS_SECONDS
+    while not (slots := [pid for each in storm.runners for pid in _slots_of(each)]):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.01)
+    return slots
 
 
 def _slots_of(runner: RunningSupervisor) -> list[int]:

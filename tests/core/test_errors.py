@@ -42,7 +42,7 @@ def test_exit_codes_follow_the_contract() -> None:
 
 def test_only_what_may_pass_is_retried() -> None:
     retried = {cls.__name__ for cls in _all(PitcheyError) if cls.retryable}
-    assert retried == {"ProcessorError", "TransientError", "OutOfSpace", "SlotCrashed"}
+    assert retried == {"ProcessorError", "TransientError", "OutOfSpace", "SlotCrashed", "StoreAway"}
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from pitchey_core.pricing import PriceBook
 from pitchey_core.process import process_start_ticks, read_process
 from pitchey_core.resources import MIB
 from pitchey_core.slots import open_occupancy
-from pitchey_runner.store.interface import AttemptOutcome, JobState, WorkerInfo
+from pitchey_runner.store.interface import AttemptOutcome, Beat, Directive, JobState, WorkerInfo
 from pitchey_runner.store.migrations import upgrade
 from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.supervisor import Event, JobSettled, Supervisor
 from pitchey_runner.supervisor.identity import is_dead_here, this_worker
+from pitchey_runner.supervisor.lookout import Lookout
 from pitchey_runner.supervisor.rescue import rescue
-from pitchey_runner.testing.store_samples import ManualClock, worker
+from pitchey_runner.testing.store_samples import ManualClock, job, worker
 
 
 @pytest.fixture
@@ -93,7 +94,13 @@ def test_a_jump_of_the_clock_takes_no_job_from_the_worker_that_runs_it(
         wait_until(workplace.traces, what="the start of the job")
         store.claim(supervisor._me, "no-such-thing", 1)
         clock.advance(60)
-        anyio.from_thread.run(supervisor._rescue)
+
+        def rescued() -> bool:
+            anyio.from_thread.run(supervisor._rescue)
+            record = store.get(unknown.id)
+            return record is not None and record.lost_count == 1
+
+        wait_until(rescued, what="the rescue of what only the store believes that it holds")
 
     async def main() -> None:
         async with anyio.create_task_group() as group:
@@ -177,3 +184,69 @@ def test_a_lost_attempt_is_priced_by_what_it_had_reserved(
     assert (lost.outcome, lost.reserved_memory_bytes) == (AttemptOutcome.LOST, 300 * MIB)
     assert lost.usage is not None
     assert lost.cost_nanos == workplace.host.prices.cost(lost.usage, reserved_memory_bytes=300 * MIB) > 0
+
+
+class Hours:
+    """Two clocks: the store's, which somebody sets, and the rescuer's own, which nobody does."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.store_clock = clock
+        self.own = 1000.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.store_clock.advance(seconds)
+        self.own += seconds
+
+
+def test_a_clock_that_is_set_forward_costs_no_live_worker_its_jobs(
+    workplace: Workplace, store: SqliteStore, clock: ManualClock
+) -> None:
+    hours, me = Hours(clock), worker("me", lease_seconds=30)
+    lookout = Lookout(lambda: hours.own)
+    store.enqueue([job(), job()])
+    (held,) = store.claim(worker("alive", lease_seconds=30), "video", 1)
+    (left,) = store.claim(worker("dying", lease_seconds=30), "video", 1)
+    assert rescue(store, me, workplace.host, lookout) == []
+    hours.pass_by(1)
+    clock.advance(3600)
+    assert rescue(store, me, workplace.host, lookout) == []
+    assert {each.info.id for each in store.workers()} >= {"alive", "dying"}
+    # A third of a lease later all that live have beaten, and those that have not are lost.
+    hours.pass_by(9)
+    assert store.beat("alive", [Beat(held.claim)]) == [Directive.CONTINUE]
+    assert rescue(store, me, workplace.host, lookout) == []
+    hours.pass_by(3)
+    assert [each.job_id for each in rescue(store, me, workplace.host, lookout)] == [left.claim.job_id]
+    assert store.beat("alive", [Beat(held.claim)]) == [Directive.CONTINUE]
+
+
+def test_a_clock_that_is_set_back_keeps_no_dead_workers_job(
+    workplace: Workplace, store: SqliteStore, clock: ManualClock
+) -> None:
+    hours, me = Hours(clock), worker("me", lease_seconds=30)
+    lookout = Lookout(lambda: hours.own)
+    store.enqueue([job(), job()])
+    (held,) = store.claim(worker("alive", lease_seconds=30), "video", 1)
+    (left,) = store.claim(worker("dead", lease_seconds=30), "video", 1)
+    assert rescue(store, me, workplace.host, lookout) == []
+    clock.advance(-3600)
+    for _ in range(31):
+        hours.pass_by(1)
+        assert store.beat("alive", [Beat(held.claim)]) == [Directive.CONTINUE]
+        assert rescue(store, me, workplace.host, lookout) == []
+    hours.pass_by(1)
+    assert [each.job_id for each in rescue(store, me, workplace.host, lookout)] == [left.claim.job_id]
+    assert store.beat("alive", [Beat(held.claim)]) == [Directive.CONTINUE]
+
+
+def test_a_rescuer_that_was_away_itself_has_not_seen_anybody_be_silent(
+    workplace: Workplace, store: SqliteStore, clock: ManualClock
+) -> None:
+    hours, me = Hours(clock), worker("me", lease_seconds=30)
+    lookout = Lookout(lambda: hours.own)
+    store.enqueue([job()])
+    store.claim(worker("alive", lease_seconds=30), "video", 1)
+    assert rescue(store, me, workplace.host, lookout) == []
+    clock.advance(-3600)
+    hours.pass_by(300)
+    assert rescue(store, me, workplace.host, lookout) == []

@@ -182,8 +182,10 @@ def ride_out(
             storm.finish()
         records = [record for job in storm.jobs if (record := store.get(job.id)) is not None]
         poisoned = [record for record in records if record.lost_count >= POISON_LOSSES]
+        lost = sum(record.lost_count for record in records)
         print(
-            f"{len(records)} jobs, struck: {dict(struck)}, given up after {POISON_LOSSES} losses: {len(poisoned)}"
+            f"{len(records)} jobs, struck: {dict(struck)}, attempts lost with their supervisor: {lost},"
+            f" given up after {POISON_LOSSES} losses: {len(poisoned)}"
         )
         assert len(records) == len(storm.jobs) == jobs
         assert storm.reader.wrong == []

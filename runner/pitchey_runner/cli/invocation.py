@@ -70,12 +70,16 @@ class Invocation:
         """Names of processors for names or aliases."""
         return [self.registry.spec(name).name for name in names]
 
-    def open_store(self) -> JobStore:
-        """The job store; the caller closes it."""
+    def open_store(self, *, patience: float = 0.0) -> JobStore:
+        """The job store; the caller closes it.
+
+        Args:
+            patience: Seconds to wait for a server that is away.
+        """
         from pitchey_runner.store import open_store
 
         settings = self.loaded.settings
-        return open_store(settings.store, settings.prices.as_price_book())
+        return open_store(settings.store, settings.prices.as_price_book(), patience=patience)
 
 
 def resolve_id(store: JobStore, prefix: str) -> str:

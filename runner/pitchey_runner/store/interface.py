@@ -262,8 +262,12 @@ class JobStore(QueueStore):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
+        at: datetime | None = None,
     ) -> list[Rescue]:
         """Take over jobs of workers known to be dead, and jobs of any worker whose lease has expired.
+
+        A lease that has expired only since ``at`` is left alone: whoever has looked at the store's clock can rely on
+        what it saw, although the clock may be set in the next moment.
 
         Each lost attempt is closed as ``lost`` and priced from its last heartbeat, by what it had reserved and the
         store's price book, with ``usage.complete`` false. The first loss is due again at once, the second after 4 s; a

@@ -145,19 +145,29 @@ class Claims:
         """One lane for those of a claim that reserve the same; with ``ahead`` one that is there."""
         held = [Held(job) for job in jobs]
         self.held.update({each.job.claim.job_id: each for each in held})
-        for _, group in groupby(held, lambda each: (each.job.instance_type, each.job.memory_factor)):
-            lane = list(group)
-            try:
-                demand = self.pool.demand(lane[0].job)
-            except PitcheyError as error:
-                for each in lane:
-                    await self.ends.fail(each, error)
-                continue
-            if ahead and self.ahead.put(job_type, demand, lane):
-                continue
-            parked = _Parked(job_type, lane, demand)
-            if not self._start(parked):
-                self._parked.append(parked)
+        unplaced = list(held)
+        try:
+            for _, group in groupby(held, lambda each: (each.job.instance_type, each.job.memory_factor)):
+                lane = list(group)
+                await self._place_lane(job_type, lane, ahead=ahead)
+                del unplaced[: len(lane)]
+        except Exception:
+            # A defect: they are in nobody's hands, and would be held for ever.
+            await self.ends.release(unplaced, patient=True)
+            raise
+
+    async def _place_lane(self, job_type: str, lane: list[Held], *, ahead: bool) -> None:
+        try:
+            demand = self.pool.demand(lane[0].job)
+        except PitcheyError as error:
+            for each in lane:
+                await self.ends.fail(each, error)
+            return
+        if ahead and self.ahead.put(job_type, demand, lane):
+            return
+        parked = _Parked(job_type, lane, demand)
+        if not self._start(parked):
+            self._parked.append(parked)
 
     def _start(self, parked: _Parked) -> bool:
         if self.pool.has_lane(parked.job_type) and self.pool.fits(parked.demand, parked):

@@ -103,7 +103,8 @@ class Ends:
             if settled is not None:
                 self._tell(settled)
             else:
-                _log.warning("job %s was taken over by another worker", held.job.claim.job_id)
+                what = "job %s was not settled: it is another worker's by now, or its outputs wait for space"
+                _log.warning(what, held.job.claim.job_id)
 
     def _forget(self, held: Held) -> None:
         """Hold it no more. Under its id there may be a later claim by now, ours again, which stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from pitchey_runner.supervisor.threads import in_thread
 
 __all__ = ["Lanes"]
 
+_log = logging.getLogger(__name__)
 _AT_A_SLOT = 2
 """Groups of short jobs: one at work, and one whose orders are ready."""
 
@@ -88,6 +90,8 @@ class Lanes:
                 await self._go_on(job_type, lane, demand, reservation)
             else:
                 await self._run_claim(job_type, lane, reservation)
+        except Exception as error:  # noqa: BLE001 - whatever a defect may raise
+            await self._blame(lane, error)
         finally:
             if goes_on:
                 self.ahead.leave(job_type, demand)
@@ -108,6 +112,8 @@ class Lanes:
                     if self._stopped():
                         break
                     await self._work(job_type, [held], _Turn().once_more())
+        except Exception as error:  # noqa: BLE001 - whatever a defect may raise
+            await self._blame(lane, error)
         finally:
             await self._release(lane)
 
@@ -141,8 +147,22 @@ class Lanes:
             held.reservation = reservation
         try:
             await self._work(job_type, group, turn, together=False)
+        except Exception as error:  # noqa: BLE001 - whatever a defect may raise
+            await self._blame(group, error)
         finally:
             await self._release(group)
+
+    async def _blame(self, group: list[Held], error: Exception) -> None:
+        """A defect costs the jobs that it met an attempt, so that they do not come back for ever; the others go on."""
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        _log.error("the work on %d jobs failed in the worker itself", len(group), exc_info=error)
+        if not isinstance(error, PitcheyError):
+            what = f"the worker failed while it had this job: {type(error).__name__}: {error}"
+            error = TransientError(what, remedy="this is a defect; the log of the worker shows where")
+        for held in group:
+            if not self.fast and self._held.get(held.job.claim.job_id) is held:
+                await self._ends.fail(held, error)
 
     async def _release(self, group: list[Held]) -> None:
         """Give back what was not begun."""
@@ -266,6 +286,9 @@ class Lanes:
                     order = await in_thread(self._orders.prepare, held.job)
             except PitcheyError as error:
                 await self._ends.fail(held, error)
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever a defect may raise
+                await self._blame([held], error)
                 continue
             held.key, held.memory_bytes = order.key, order.limits.memory_bytes
             orders.append((held, order))

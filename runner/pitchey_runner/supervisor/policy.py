@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pitchey_core.errors import Cancelled, LimitExceeded, PitcheyError
+from pitchey_core.errors import Cancelled, LimitExceeded, OutOfSpace, PitcheyError
 from pitchey_core.retrying import RetryRule, rule_for
 from pitchey_runner.store.interface import AttemptOutcome, ClaimedJob, JobState
 
@@ -15,6 +15,8 @@ __all__ = ["BACKOFF_BASE_SECONDS", "BACKOFF_CAP_SECONDS", "Verdict", "backoff", 
 
 BACKOFF_BASE_SECONDS: Final = 2.0
 BACKOFF_CAP_SECONDS: Final = 300.0
+_SPACE_FACTOR: Final = 10.0
+"""A disk that is full stays so for longer than most of what passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ def judge(
         if isinstance(error, LimitExceeded) and error.limit == "memory" and job.memory_factor == 1.0:
             return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, more_memory=True)
         if error.retryable:
-            wait = backoff(attempts, base=backoff_base)
+            base = backoff_base * (_SPACE_FACTOR if isinstance(error, OutOfSpace) else 1.0)
+            wait = backoff(attempts, base=base)
             return Verdict(JobState.SCHEDULED, AttemptOutcome.FAILED, retry_in=wait)
     return Verdict(JobState.FAILED, AttemptOutcome.FAILED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Final
 
 from pitchey_core.host import Host
@@ -11,38 +12,48 @@ from pitchey_core.process.cgroups import remove_leftovers
 from pitchey_core.slots import forget_occupancy, occupants
 from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
 from pitchey_runner.supervisor.identity import is_dead_here
+from pitchey_runner.supervisor.lookout import Lookout
 
 __all__ = ["rescue"]
 
 _log = logging.getLogger(__name__)
 _SILENT_LEASES: Final = 10
 """After so many leases without a sign of life a worker that holds nothing is forgotten."""
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def rescue(store: JobStore, me: WorkerInfo, host: Host) -> list[Rescue]:
+def rescue(store: JobStore, me: WorkerInfo, host: Host, lookout: Lookout | None = None) -> list[Rescue]:
     """Take over the jobs of dead workers, and of those anywhere whose lease has run out.
 
     Jobs are requeued only after what is left of the worker's processes is verified gone, so one job never runs
     twice at a time on a host. Those that a worker of this host held but did not run when it died are given back as
     if they had never been claimed.
 
+    Args:
+        lookout: What was seen at earlier calls; default: nothing.
+
     Returns:
         What became of each; those whose outputs were committed have to be published, and are claimed by ``me``.
     """
     dead, forgotten = [], []
-    now = store.now()
-    for worker in store.workers():
+    lookout = lookout or Lookout()
+    workers = store.workers()
+    now = lookout.look(store.now, workers)
+    trusted = lookout.trusts_leases
+    for worker in workers:
         if worker.info.id == me.id:
             continue
         if is_dead_here(worker.info):
             if _clear(worker.info.id):
                 dead.append(worker.info.id)
-        elif (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
+        elif trusted and (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
             # Of another boot, container or host. Should it live after all, its next claim registers it again.
             forgotten.append(worker.info.id)
     for worker_id in dead:
         _give_back_waiting(store, host, worker_id)
-    rescued = store.rescue(me, dead)
+    others = [worker for worker in workers if worker.info.id != me.id]
+    gone = {*dead, *lookout.silent(others)}
+    rescued = store.rescue(me, gone, at=now if trusted else _NEVER)
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
     for worker_id in [*dead, *forgotten]:

@@ -16,6 +16,7 @@ from pitchey_runner.submission import result_of
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.deaths import DeathWatch
 from pitchey_runner.supervisor.events import Event, JobSettled
+from pitchey_runner.supervisor.lookout import Lookout
 from pitchey_runner.supervisor.rescue import rescue
 from pitchey_runner.supervisor.threads import in_thread
 
@@ -38,6 +39,7 @@ class Rescuer:
         self._ends = ends
         self._tell = tell
         self._deaths = DeathWatch()
+        self._lookout = Lookout()
 
     async def wait(self, group: anyio.abc.TaskGroup) -> None:
         """Until a worker of this host dies, or the next look is due; ``group`` carries the watches."""
@@ -53,7 +55,7 @@ class Rescuer:
             batch_id: The only batch whose ends are told.
         """
         try:
-            rescued = await in_thread(rescue, self._store, self._me, self._host)
+            rescued = await in_thread(rescue, self._store, self._me, self._host, self._lookout)
         except Exception as error:  # noqa: BLE001 - a defect here would take down every job of the worker
             _log.warning("rescue failed: %s", error, exc_info=not isinstance(error, PitcheyError))
             return

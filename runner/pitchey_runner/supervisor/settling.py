@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pitchey_core.errors import PitcheyError, UnknownName, error_from_record
+from pitchey_core.errors import OutOfSpace, PitcheyError, UnknownName, error_from_record
 from pitchey_core.host import Host
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Outcome
@@ -40,12 +40,18 @@ _PUBLISH_TRIES: Final = 4
 
 @dataclass(slots=True)
 class _End:
-    """An attempt on its way to being settled; ``committed``: what it publishes is committed."""
+    """An attempt on its way to being settled.
+
+    Attributes:
+        committed: What it publishes is committed.
+        postponed: There is no space to publish it now.
+    """
 
     job: ClaimedJob
     outcome: Outcome
     settlement: Settlement
     committed: bool = False
+    postponed: bool = False
 
     @property
     def publishes(self) -> bool:
@@ -68,14 +74,19 @@ class Settler:
         self.backoff_base = backoff_base
 
     def settle(self, ended: Sequence[tuple[ClaimedJob, Outcome]]) -> list[JobSettled | None]:
-        """Settle attempts, in one transaction; ``None`` for one whose claim was lost, and nothing was published."""
+        """Settle attempts, in one transaction.
+
+        Returns:
+            For each what became of it; ``None`` where the claim was lost, and nothing was published, and where what is
+            committed cannot be published yet: that one stays as it is, and is rolled forward when its lease has ended.
+        """
         ends = [_End(job, outcome, self._settlement(job, outcome)) for job, outcome in ended]
         self._commit([each for each in ends if each.publishes])
-        answers = self.store.settle([each.settlement for each in ends])
+        answers = iter(self.store.settle([each.settlement for each in ends if not each.postponed]))
         # Few jobs keep anything between attempts; where none ever did there is not even a folder to look in.
         scratches = {each.outcome.order.base_dir for each in ends}
         scratches = {base for base in scratches if (base / "scratch").is_dir()}
-        return [self._after(each, settled, scratches) for each, settled in zip(ends, answers, strict=True)]
+        return [None if each.postponed else self._after(each, next(answers), scratches) for each in ends]
 
     def _commit(self, ends: Sequence[_End]) -> None:
         """Commit what will be published, and publish it. Who may not publish was cancelled, or has lost the job."""
@@ -85,10 +96,15 @@ class Settler:
             ManifestCommit(each.job.claim, each.outcome.manifest or {}, _as_record(each.settlement))
             for each in ends
         ]
+        tries = _PUBLISH_TRIES
         for each, committed in zip(ends, self.store.commit_manifests(commits), strict=True):
             each.committed = committed
             if committed:
-                each.settlement = self._publish(each.outcome.manifest or {}, each.settlement)
+                try:
+                    each.settlement = self._publish(each.outcome.manifest or {}, each.settlement, tries)
+                except OutOfSpace as error:
+                    each.postponed, tries = True, 1
+                    _log.warning("outputs of job %s wait for space: %s", each.job.claim.job_id, error)
             else:
                 each.settlement = self._cancelled(each.settlement)
 
@@ -164,15 +180,23 @@ class Settler:
             rules = ()
         return judge(job, error, rules=rules, backoff_base=self.backoff_base)
 
-    def _publish(self, manifest: dict[str, Any], settlement: Settlement) -> Settlement:
-        """Publish, patiently; a failure that stays turns the settlement into a failed one."""
-        for attempt in range(1, _PUBLISH_TRIES + 1):
+    def _publish(
+        self, manifest: dict[str, Any], settlement: Settlement, tries: int = _PUBLISH_TRIES
+    ) -> Settlement:
+        """Publish, patiently; a failure that stays turns the settlement into a failed one.
+
+        Raises:
+            OutOfSpace: That passes, and a part may be published: the rest will be, by whoever has the job then.
+        """
+        for attempt in range(1, tries + 1):
             try:
                 publish(Manifest.from_record(manifest))
             except PitcheyError as error:
-                if error.retryable and attempt < _PUBLISH_TRIES:
+                if error.retryable and attempt < tries:
                     time.sleep(0.2 * 2**attempt)
                     continue
+                if isinstance(error, OutOfSpace):
+                    raise
                 _log.warning("outputs of job %s could not be published: %s", settlement.claim.job_id, error)
                 return _unpublished(settlement, error)
             else:

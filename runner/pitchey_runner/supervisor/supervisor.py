@@ -14,10 +14,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from pitchey_core.errors import (
-    OutOfSpace,
-    StoreError,
-)
+from pitchey_core.errors import OutOfSpace, PitcheyError, StoreError
 from pitchey_core.host import Host
 from pitchey_core.slots import Executor, forget_occupancy, open_occupancy
 from pitchey_runner.store.interface import (
@@ -40,7 +37,7 @@ from pitchey_runner.supervisor.policy import BACKOFF_BASE_SECONDS
 from pitchey_runner.supervisor.pool import Pool
 from pitchey_runner.supervisor.rescuing import Rescuer
 from pitchey_runner.supervisor.settling import Settler
-from pitchey_runner.supervisor.threads import first_of_ours, in_thread
+from pitchey_runner.supervisor.threads import first_of_ours, in_thread, kept_going, patiently
 
 __all__ = ["Supervisor"]
 
@@ -132,7 +129,7 @@ class Supervisor:
         Raises:
             StoreError: The store cannot be used.
         """
-        await in_thread(self.store.register_worker, self._me)
+        await patiently(self.host.settings.timing.store_wait, self.store.register_worker, self._me)
         open_occupancy(self.host.settings.data_dir, self._me.id)
         await in_thread(self._teller.open)
         try:
@@ -140,16 +137,17 @@ class Supervisor:
                 if threading.current_thread() is threading.main_thread():
                     await background.start(self._heed_signals)
                 background.start_soon(self._leases.beat_forever)
-                background.start_soon(self._leases.poll_wishes)
+                background.start_soon(kept_going, "the look for cancellations", self._leases.poll_wishes)
                 # Before the first claim, so that a drain sees what a dead worker has left.
                 await self._rescue()
-                background.start_soon(self._rescue_forever)
+                background.start_soon(kept_going, "the rescue of dead workers' jobs", self._rescue_forever)
                 background.start_soon(Maintenance(self.store, self.host.settings.retention).run)
-                background.start_soon(heed_changes, self.store, lambda: self._change.set())
+                heed = partial(heed_changes, self.store, lambda: self._change.set())
+                background.start_soon(kept_going, "the watch on the store", heed)
                 if self.host.settings.slots.prewarm and not drain:
                     await self._pool.prewarm(self.types)
                 async with anyio.create_task_group() as self._lanes.group:
-                    await self._claim_until_done(drain)
+                    await self._claim_in_order(drain)
                 background.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise first_of_ours(group) from None
@@ -190,6 +188,19 @@ class Supervisor:
 
     # -- claiming -----------------------------------------------------------------------------------------------
 
+    async def _claim_in_order(self, drain: bool) -> None:
+        """Claim; where a defect ends that, what runs is finished all the same, and the worker ends then."""
+        try:
+            await self._claim_until_done(drain)
+        except PitcheyError:
+            raise
+        except Exception:
+            _log.exception("no more jobs can be claimed; the worker ends when those that run have ended")
+            self.interrupted = True
+            await self._claims.release_parked()
+            await self._finish()
+            raise
+
     async def _claim_until_done(self, drain: bool) -> None:
         await self._claims.start_held()
         while not self.interrupted:
@@ -227,6 +238,9 @@ class Supervisor:
             await self._leases.apply_cancellations()
         if self._one_shot is None:
             await self._claims.release_parked()
+        await self._finish()
+
+    async def _finish(self) -> None:
         while self._held and not self._lanes.fast:
             self._change = anyio.Event()
             with anyio.move_on_after(0.1):

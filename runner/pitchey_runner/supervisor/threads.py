@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from pitchey_core.errors import OutOfSpace, PitcheyError, StoreError
 
-__all__ = ["first_of_ours", "in_thread", "patiently"]
+__all__ = ["first_of_ours", "in_thread", "kept_going", "patiently"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS: Final = 0.5
@@ -36,6 +36,18 @@ async def patiently(seconds: float, call: Callable[..., T], *args: Any) -> T:
                 raise
             _log.warning("the store gives trouble, trying again: %s", error)
             await anyio.sleep(_PAUSE_SECONDS)
+
+
+async def kept_going(what: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do what goes on until it is cancelled. A defect in it is logged, and must not end the work of others."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - whatever a defect may raise
+            _log.exception("%s failed and begins again", what)
+            await anyio.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def first_of_ours(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -94,6 +94,16 @@ class RescueChecks:
         assert store.rescue(_RESCUER) == [Rescue(gone.claim.job_id, JobState.SCHEDULED)]
         assert store.beat("alive", [Beat(beaten.claim)]) == [Directive.CONTINUE]
 
+    def test_a_lease_that_has_expired_since_somebody_looked_at_the_clock_holds(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        dead, gone = one_claimed(store, worker("dead")), one_claimed(store, worker("gone"))
+        looked = store.now()
+        clock.advance(60)
+        assert store.rescue(_RESCUER, at=looked) == []
+        assert store.rescue(_RESCUER, ["dead"], at=looked) == [Rescue(dead.claim.job_id, JobState.SCHEDULED)]
+        assert store.rescue(_RESCUER, at=store.now()) == [Rescue(gone.claim.job_id, JobState.SCHEDULED)]
+
     def test_a_job_that_kills_its_workers_is_given_up(self, store: JobStore, clock: ManualClock) -> None:
         claim = one_claimed(store, worker("dead")).claim
         waits = []

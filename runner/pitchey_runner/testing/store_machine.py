@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from pitchey_runner.store.records import (
     ManifestCommit,
     NewJob,
     Priority,
+    Rescue,
     Settlement,
 )
 from pitchey_runner.testing.store_model import ModelStore
@@ -203,9 +205,13 @@ class JobStoreMachine(RuleBasedStateMachine):
         ids = self.some_ids(picks)
         self.both(lambda store: store.purge(ids))
 
-    @rule(by=_WORKERS, dead=_DEAD, limit=st.sampled_from([1, 500]))
-    def rescue(self, by: Any, dead: set[str], limit: int) -> None:
-        rescues = self.both(lambda store: store.rescue(by, dead, limit=limit))
+    @rule(by=_WORKERS, dead=_DEAD, limit=st.sampled_from([1, 500]), ago=st.sampled_from([None, 0, 20]))
+    def rescue(self, by: Any, dead: set[str], limit: int, ago: int | None = None) -> None:
+        def rescued(store: JobStore) -> list[Rescue]:
+            at = None if ago is None else store.now() - timedelta(seconds=ago)
+            return store.rescue(by, dead, limit=limit, at=at)
+
+        rescues = self.both(rescued)
         self.claims += [each.rolled_forward.claim for each in rescues if each.rolled_forward is not None]
 
     @rule(limit=st.sampled_from([1, 1000]))

@@ -194,14 +194,16 @@ class ModelStore(ModelSchedules):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
+        at: datetime | None = None,
     ) -> list[Rescue]:
         with self._guard:
+            now = self.now() if at is None else min(at, self.now())
             lost = [
                 (job.lease_until, job.seq, job)
                 for job in self._jobs.values()
                 if job.state is _S.PROCESSING
                 and job.lease_until is not None
-                and (job.worker_id in dead_workers or job.lease_until <= self.now())
+                and (job.worker_id in dead_workers or job.lease_until <= now)
             ]
             lost.sort(key=lambda each: each[:2])
             taken = [job for _, _, job in lost[: max(0, limit)]]

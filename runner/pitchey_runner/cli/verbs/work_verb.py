@@ -55,7 +55,10 @@ def work_verb(
 
     say = partial(click.echo, err=True)
     settings = invocation.settings(**{"telemetry.metrics": metrics, "telemetry.traces": traces})
-    with invocation.open_store() as store, telemetry(settings, store, invocation.host, say) as tools:
+    with (
+        invocation.open_store(patience=settings.timing.store_wait) as store,
+        telemetry(settings, store, invocation.host, say) as tools,
+    ):
         watch = together(note, settled_lines(invocation.as_json), *tools)
         supervisor = Supervisor(store, invocation.host, types=names, max_slots=slots, watcher=watch)
         anyio.run(partial(supervisor.run, drain=drain))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from pitchey_core.errors import OutOfSpace, PitcheyError, StoreError
+from pitchey_core.errors import OutOfSpace, PitcheyError, StoreAway, StoreError
 
 __all__ = ["is_gone", "is_passing", "translated"]
 
@@ -48,6 +48,7 @@ def translated(place: str) -> Iterator[None]:
 
     Raises:
         OutOfSpace: The server's disk is full.
+        StoreAway: It cannot be reached now.
         StoreError: Anything else.
     """
     try:
@@ -73,10 +74,12 @@ def _explain(error: psycopg.Error, place: str) -> PitcheyError:
             )
         case _ if said.endswith("does not exist") and "FATAL: database" in said:
             remedy = "create the database: createdb NAME"
+        case _ if "FATAL: role" in said or "no pg_hba.conf entry" in said:
+            remedy = "let the user of the URL in: createuser NAME, and pg_hba.conf on the server"
         case errors.LockNotAvailable() | errors.QueryCanceled() | errors.DeadlockDetected():
             remedy = "see who holds locks: SELECT * FROM pg_stat_activity WHERE state <> 'idle'"
         case _ if is_gone(error):
-            remedy = "see whether the server is up: pg_isready -d URL"
+            return StoreAway(f"{place}: {said}", remedy="see whether the server is up: pg_isready -d URL")
         case _:
             return StoreError(f"{place}: {said}")
     return StoreError(f"{place}: {said}", remedy=remedy)

@@ -37,9 +37,11 @@ def rescue(
     rescuer: WorkerInfo,
     dead_workers: Collection[str],
     limit: int,
+    latest: int,
     prices: PriceBook,
 ) -> list[Rescue]:
-    named = {"dead": to_json(sorted(dead_workers)), "now": now, "limit": limit}
+    """Take over; leases that have expired after ``latest``, in microseconds, hold."""
+    named = {"dead": to_json(sorted(dead_workers)), "now": min(now, latest), "limit": limit}
     rows = connection.execute(statements.LOST, named).fetchall()
     endings = Endings(connection, now)
     rescues = []

@@ -138,11 +138,13 @@ class SqlStore(QueueHalf):
         dead_workers: Collection[str] = (),
         *,
         limit: int = 500,
+        at: datetime | None = None,
     ) -> list[Rescue]:
-        named = {"dead": to_json(sorted(dead_workers)), "now": self._clock()}
+        latest = self._clock() if at is None else micros(at)
+        named = {"dead": to_json(sorted(dead_workers)), "now": latest}
         if limit <= 0 or not self._read(statements.ANY_LOST, named):
             return []
-        return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices)
+        return self._write(rescuing.rescue, rescuer, dead_workers, limit, latest, self._prices)
 
     def promote_due(self, limit: int = 1000) -> int:
         if limit <= 0 or not self._read(statements.ANY_DUE, {"now": self._clock()}):
