@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from pitchey_runner.store.interface import (
 )
 from pitchey_runner.store.joining import enqueue_in
 from pitchey_runner.store.postgres.connection import PostgresConnection
-from pitchey_runner.store.sql import producing, queueing, settling
+from pitchey_runner.store.sql import line_statements, producing, queueing, settling
 from pitchey_runner.testing.store_samples import completed, failed, job, one_claimed, worker
 
 T = TypeVar("T")
@@ -108,6 +108,26 @@ def test_a_retry_against_a_submission_with_its_unique_key_is_told(
         assert producing.enqueue(enqueues, NOW, producing.prepare([new], None), None) == [new.id]
         retried: Future[list[JobState | None]] = meanwhile(lambda: store.retry([claim.job_id]))
     assert retried.result(20) == [JobState.FAILED]
+
+
+def test_a_submission_whose_key_becomes_free_while_it_looks_who_has_it_goes_in(
+    store: JobStore, database: str
+) -> None:
+    (holder,) = store.enqueue([job(unique=Unique("one"))])
+    assert holder is not None
+
+    class Slow(PostgresConnection):
+        """The job that has the key ends after the insertion has met it, and before anybody asks which it is."""
+
+        def execute(self, statement: str, values: Mapping[str, Any] | None = None, /) -> psycopg.Cursor[Any]:
+            if statement == line_statements.UNIQUE_HOLDER:
+                store.cancel([holder])
+            return super().execute(statement, values)
+
+    new = job(unique=Unique("one"))
+    with psycopg.connect(database) as raw:
+        assert producing.enqueue(Slow(raw), NOW, producing.prepare([new], None), None) == [new.id]
+    assert store.counts() == {JobState.CANCELLED: 1, JobState.PENDING: 1}
 
 
 def test_events_that_are_committed_late_are_not_missed(store: JobStore, database: str) -> None:

@@ -14,9 +14,11 @@ from pitchey_runner.store.sql import line_statements
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.consequences import Consequences
 from pitchey_runner.store.sql.rows import span
-from pitchey_runner.store.sql.statements import INSERT_SPECIAL_JOB
+from pitchey_runner.store.sql.statements import INSERT_SPECIAL_JOB, STATE_OF
 
 __all__ = ["await_again", "insert_special", "is_special", "retake_unique_key"]
+
+_TRIES = 10
 
 
 def is_special(job: NewJob) -> bool:
@@ -53,15 +55,12 @@ def insert_special(
         if waits_for:
             row["state"] = JobState.BLOCKED.value
         row.update(_special_columns(job, now, waits_for, row["state"]))
-        if job.unique is not None:
-            connection.execute(line_statements.FREE_UNIQUE_KEY, row)
-        if connection.execute(INSERT_SPECIAL_JOB, row).rowcount == 0:
-            answer = _known_as(connection, job, row)
+        answer = _insert(connection, job, row)
+        answers.append(answer)
+        if answer != job.id:
             if answer is not None:
                 stands_for[job.id] = answer
-            answers.append(answer)
             continue
-        answers.append(job.id)
         follow.in_line(row)
         for seq, (parent, on_failure) in parents.items():
             met = int(parent["state"] == JobState.COMPLETED)
@@ -120,12 +119,21 @@ def _special_columns(job: NewJob, now: int, waits_for: int, state: str) -> dict[
     }
 
 
-def _known_as(connection: SqlConnection, job: NewJob, row: dict[str, Any]) -> str | None:
-    has_item = job.batch_id is not None and job.item_key is not None
-    if has_item and connection.execute(line_statements.ITEM_KNOWN, row).fetchone() is not None:
-        return None
+def _insert(connection: SqlConnection, job: NewJob, row: dict[str, Any]) -> str | None:
+    """Insert a job, or say what is there instead of it; see :func:`insert_special`."""
     if job.unique is not None:
-        holder = connection.execute(line_statements.UNIQUE_HOLDER, row).fetchone()
-        if holder is not None:
-            return str(holder["id"])
+        connection.execute(line_statements.FREE_UNIQUE_KEY, row)
+    has_item = job.batch_id is not None and job.item_key is not None
+    for _ in range(_TRIES):
+        if connection.execute(INSERT_SPECIAL_JOB, row).rowcount:
+            return job.id
+        if has_item and connection.execute(line_statements.ITEM_KNOWN, row).fetchone() is not None:
+            return None
+        if job.unique is not None:
+            holder = connection.execute(line_statements.UNIQUE_HOLDER, row).fetchone()
+            if holder is not None:
+                return str(holder["id"])
+        if job.unique is None or connection.execute(STATE_OF, row).fetchone() is not None:
+            break
+        # Where writers are not serial, the job that had the key may have ended between the two statements.
     raise StoreError(f"the store refuses these jobs, none was enqueued: the id {job.id} is there already")
