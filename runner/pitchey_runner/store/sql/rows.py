@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "as_event",
     "as_record",
     "as_worker",
+    "by_name",
     "from_json",
     "micros",
     "moment",
@@ -93,6 +95,14 @@ def printable(text: str | None) -> str | None:
 def usage_record(usage: Usage) -> dict[str, Any]:
     """What ``Usage.as_record`` gives, without its deep copies: four per job would be a third of a drain."""
     return {name: getattr(usage, name) for name in _USAGE_FIELDS}
+
+
+def by_name(rows: Sequence[Any]) -> Sequence[dict[str, Any]]:
+    """Rows of one answer as dictionaries: a row of SQLite's looks a name up along all of its columns."""
+    if not rows or isinstance(rows[0], dict):
+        return rows
+    names = rows[0].keys()
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def as_claimed(row: Row) -> ClaimedJob:

@@ -6,6 +6,7 @@ Every function here runs inside the store's transaction; ``now`` is in microseco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from pitchey_runner.store.records import (
     AttemptOutcome,
@@ -24,7 +25,7 @@ from pitchey_runner.store.sql.consequences import Consequences
 from pitchey_runner.store.sql.events import Happening, record
 from pitchey_runner.store.sql.line_statements import FREE_HELD
 from pitchey_runner.store.sql.lines import Key, choose, rebalance
-from pitchey_runner.store.sql.rows import as_claimed, printable, span, to_json, usage_record
+from pitchey_runner.store.sql.rows import as_claimed, by_name, printable, span, to_json, usage_record
 
 __all__ = [
     "beat",
@@ -93,7 +94,7 @@ def claim(
     else:
         rows = connection.execute(statement, named).fetchall()
     # RETURNING promises no order.
-    rows.sort(key=lambda row: (row["sort_key"], row["seq"]))
+    rows = sorted(by_name(rows), key=itemgetter("sort_key", "seq"))
     if rows:
         ensure_worker(connection, now, worker)
         begin_attempts(
