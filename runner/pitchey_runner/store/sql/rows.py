@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic_core import to_json as to_utf8_json
-
+from pitchey_core.fast_json import read_json, write_json
 from pitchey_core.pricing import Usage
 from pitchey_runner.store.records import (
     Attempt,
@@ -40,14 +38,12 @@ __all__ = [
     "printable",
     "span",
     "to_json",
-    "usage_record",
 ]
 
 MICROS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 
 
 def micros(at: datetime) -> int:
@@ -73,28 +69,18 @@ def to_json(value: Any) -> str | None:
     """Compact JSON, all of it ASCII; ``None`` stays ``None``."""
     if value is None:
         return None
-    try:
-        # A fifth of the standard library's time, five times for each job.
-        text = to_utf8_json(value)
-    except ValueError:
-        # A lone surrogate: bytes of a name that were never UTF-8.
-        return _encode(value)
+    text = write_json(value)
     return text.decode() if text.isascii() else _encode(value)
 
 
 def from_json(text: str | None) -> Any:
     """The inverse of :func:`to_json`."""
-    return None if text is None else json.loads(text)
+    return None if text is None else read_json(text)
 
 
 def printable(text: str | None) -> str | None:
     """Text that can be stored: a tool's message may hold bytes that were never UTF-8."""
     return None if text is None else text.encode(errors="replace").decode()
-
-
-def usage_record(usage: Usage) -> dict[str, Any]:
-    """What ``Usage.as_record`` gives, without its deep copies: four per job would be a third of a drain."""
-    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
 
 
 def by_name(rows: Sequence[Any]) -> Sequence[dict[str, Any]]:
@@ -109,7 +95,7 @@ def as_claimed(row: Row) -> ClaimedJob:
     return ClaimedJob(
         claim=Claim(row["id"], row["claim_seq"]),
         type=row["type"],
-        payload=json.loads(row["payload"]),
+        payload=read_json(row["payload"]),
         priority=Priority(row["priority"]),
         output=row["output"],
         overwrite=bool(row["overwrite"]),
