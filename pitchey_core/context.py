@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -38,6 +38,7 @@ Execute = Callable[..., Completed]
 
 _PROGRESS_INTERVAL: Final = 0.1
 _UNSET: Final = object()
+_logger = cache(logging.getLogger)
 T = TypeVar("T")
 
 
@@ -70,7 +71,7 @@ class JobContext:
         self.claim = order.claim_seq
         self.limits: Limits = order.limits
         self.options: Mapping[str, Any] = order.options
-        self.log = log or logging.getLogger(f"pitchey.job.{order.spec.name}")
+        self.log = log or _logger(f"pitchey.job.{order.spec.name}")
         self.bytes_in = 0
         self.children_peak_bytes = 0
         self.sandbox_cpu_us = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,18 @@ __all__ = ["Host"]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The installed plugins under this host's settings."""
+    """The installed plugins under this host's settings.
+
+    Attributes:
+        prices: What attempts cost here.
+    """
 
     registry: Registry
     settings: Settings
+    prices: PriceBook = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prices", self.settings.prices.as_price_book())
 
     @classmethod
     def from_settings(cls, registry: Registry, **overrides: Any) -> Host:
@@ -200,10 +208,6 @@ class Host:
     def price(self, usage: Usage, limits: Limits) -> int:
         """Cost of an attempt in nano-dollars."""
         return self.prices.cost(usage, reserved_memory_bytes=limits.memory_bytes or 0)
-
-    @property
-    def prices(self) -> PriceBook:
-        return self.settings.prices.as_price_book()
 
     def result(self, outcome: Outcome, *, typed: bool = True) -> Result[Any]:
         """The Result of an outcome, as it will be once its manifest is published.

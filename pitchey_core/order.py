@@ -27,6 +27,7 @@ class JobOrder:
         tools: Paths that the settings give for external programs, by tool name.
         fetch_policy: See :class:`pitchey_core.storage.FetchPolicy`; its fields as JSON data.
         options: The plugin's own table of the settings (``plugins.NAME``).
+        key: Name of this attempt's folders: unique per claim, so that two attempts can never share one.
     """
 
     job_id: str
@@ -42,11 +43,10 @@ class JobOrder:
     tools: dict[str, str] = field(default_factory=dict)
     fetch_policy: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    key: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def key(self) -> str:
-        """Name of this attempt's folders: unique per claim, so that two attempts can never share one."""
-        return f"{self.job_id}.{self.claim_seq}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.job_id}.{self.claim_seq}")
 
     @property
     def workdir(self) -> Path:

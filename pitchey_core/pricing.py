@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 from typing import Any
 
 from pitchey_core.resources import GIB
@@ -83,7 +84,7 @@ class Usage:
 
     def as_record(self) -> dict[str, Any]:
         """As JSON data; made by hand, because ``asdict`` copies deeply and this is on the way of every job."""
-        return {name: getattr(self, name) for name in _USAGE_FIELDS}
+        return dict(zip(_USAGE_FIELDS, _usage_values(self), strict=True))
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Usage:
@@ -91,6 +92,7 @@ class Usage:
 
 
 _USAGE_FIELDS = tuple(each.name for each in fields(Usage))
+_usage_values = attrgetter(*_USAGE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

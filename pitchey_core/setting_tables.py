@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -98,13 +97,7 @@ class PriceSettings(Table):
     gpu_second: Usd = format_usd(_DEFAULT_PRICES.gpu_second)
 
     def as_price_book(self) -> PriceBook:
-        return _price_book(tuple((name, getattr(self, name)) for name in type(self).model_fields))
-
-
-@functools.lru_cache(maxsize=16)
-def _price_book(prices: tuple[tuple[str, str], ...]) -> PriceBook:
-    """Read once: a price is asked for at the end of each job."""
-    return PriceBook(**{name: parse_usd(price) for name, price in prices})
+        return PriceBook(**{name: parse_usd(getattr(self, name)) for name in type(self).model_fields})
 
 
 class TimingSettings(Table):

@@ -35,6 +35,9 @@ __all__ = ["Attempted", "attempt", "attempt_batch"]
 
 
 _MAX_MESSAGE: Final = 2000
+# Once for each processor, and not for each of its jobs.
+_is_async = functools.lru_cache(maxsize=None)(inspect.iscoroutinefunction)
+_strict_json = json.JSONEncoder(allow_nan=False).encode
 
 
 class Attempted:
@@ -68,7 +71,7 @@ def attempt(order: JobOrder, processor: AnyProcessor, job: JobContext) -> Attemp
         job.check()
         payload = parse_payload(processor.payload_model, order.payload)
         facts: Any
-        if inspect.iscoroutinefunction(processor.process):
+        if _is_async(processor.process):
             facts = _run_async(processor, payload, job)
         else:
             facts = processor.process(payload, job)
@@ -133,7 +136,7 @@ def _conclude(done: Attempted, processor: AnyProcessor, facts: object) -> None:
 def _check_facts(processor: AnyProcessor, data: dict[str, Any]) -> None:
     """Whoever gets the result reads the facts into the model; what it cannot read shall fail here."""
     try:
-        size = len(json.dumps(data, allow_nan=False))
+        size = len(_strict_json(data))
     except (TypeError, ValueError) as error:
         raise ProcessorError(
             f"the facts of processor {processor.spec.name!r} are not JSON: {error}"

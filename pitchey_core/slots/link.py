@@ -16,7 +16,7 @@ __all__ = ["HostLink"]
 _MAX_BACKLOG: Final = 4 * 1024**2
 """Bytes for a host that does not read; past that, progress is dropped and results wait."""
 _FLUSH_BYTES: Final = 32 * 1024
-_FLUSH_SECONDS: Final = 0.002
+_FLUSH_SECONDS: Final = 0.005
 
 
 class HostLink:
@@ -57,6 +57,10 @@ class HostLink:
         if not droppable or len(self._outbox) <= _MAX_BACKLOG:
             self._outbox += encode(frame)
 
+    def pass_on(self, data: bytes, frame: dict[str, Any], *, changed: bool) -> None:
+        """Send with the next :meth:`flush` a frame that has arrived as ``data``."""
+        self._outbox += encode(frame) if changed else data
+
     def flush_soon(self, *, more: bool) -> None:
         """Tell the host; while there is more to come, not of each short job by itself: it would wake up for each."""
         if not more or len(self._outbox) > _FLUSH_BYTES:
@@ -79,8 +83,8 @@ class HostLink:
         if self._selector.get_key(self.channel).events != wanted:
             self._selector.modify(self.channel, wanted, self._readable)
 
-    def read(self) -> list[dict[str, Any]]:
-        """Frames that have arrived."""
+    def read(self) -> list[bytes]:
+        """Frames that have arrived, as they are."""
         try:
             data = self.channel.recv(1 << 16)
         except BlockingIOError:
@@ -89,4 +93,4 @@ class HostLink:
             data = b""
         if not data:
             self._lost()
-        return self._frames.feed(data)
+        return self._frames.cut(data)

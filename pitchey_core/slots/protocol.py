@@ -18,8 +18,8 @@ kind            fields                                                          
 ``progress``    ``key``, ``fraction``, ``message``, ``figures``                             job → warden → host
 ``stats``       ``cpu_us``, ``memory_bytes``: of the running tree, each second              warden → host
 ``done``        ``key``, ``facts``, ``manifest``, ``usage``, ``error``, ``log_path``        job → warden → host
-                ``alone``: nothing that the job started is left (job → warden)
-                ``kept``: PID of a launcher of sandboxes that stays warm (job → warden)
+                ``alone``: nothing that the job started is left; ``kept``: PID of a
+                launcher of sandboxes that stays warm (both for the warden)
 ``go``          what a job left behind is gone, the next one may begin                      warden → job
 ``died``        ``error``, ``usage``, ``log_path``: the process of the job is gone          warden → host
                 ``unrun``: keys of those that had not begun
@@ -28,16 +28,16 @@ kind            fields                                                          
 
 from __future__ import annotations
 
-import json
 import struct
 from typing import Any
 
-__all__ = ["MAX_FRAME_BYTES", "PROTOCOL_VERSION", "FrameReader", "ProtocolError", "encode"]
+from pitchey_core.fast_json import read_json, write_json
+
+__all__ = ["MAX_FRAME_BYTES", "PROTOCOL_VERSION", "FrameReader", "ProtocolError", "decode", "encode"]
 
 PROTOCOL_VERSION = 3
 MAX_FRAME_BYTES = 64 * 1024**2
 _HEADER = struct.Struct("!I")
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ProtocolError(Exception):
@@ -46,12 +46,27 @@ class ProtocolError(Exception):
 
 def encode(frame: dict[str, Any]) -> bytes:
     """One frame as bytes."""
-    body = _encode(frame).encode()
+    body = write_json(frame)
     if len(body) > MAX_FRAME_BYTES:
         raise ProtocolError(
             f"a {frame.get('kind')} frame of {len(body)} bytes; the most is {MAX_FRAME_BYTES}"
         )
     return _HEADER.pack(len(body)) + body
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The inverse of :func:`encode`.
+
+    Raises:
+        ProtocolError: It is no frame.
+    """
+    try:
+        frame = read_json(data[_HEADER.size :])
+    except ValueError as error:
+        raise ProtocolError(f"not JSON: {error}") from error
+    if not isinstance(frame, dict) or "kind" not in frame:
+        raise ProtocolError("a frame without a kind")
+    return frame
 
 
 class FrameReader:
@@ -66,21 +81,21 @@ class FrameReader:
         Raises:
             ProtocolError: The stream is not of this protocol; nothing after it can be trusted.
         """
+        return [decode(each) for each in self.cut(data)]
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """Like :meth:`feed`, but each as :func:`encode` had made it, for whoever passes it on."""
         self._buffer += data
         frames = []
-        while len(self._buffer) >= _HEADER.size:
-            (length,) = _HEADER.unpack_from(self._buffer)
+        start = 0
+        while len(self._buffer) - start >= _HEADER.size:
+            (length,) = _HEADER.unpack_from(self._buffer, start)
             if length > MAX_FRAME_BYTES:
                 raise ProtocolError(f"a frame of {length} bytes; the most is {MAX_FRAME_BYTES}")
-            end = _HEADER.size + length
+            end = start + _HEADER.size + length
             if len(self._buffer) < end:
                 break
-            try:
-                frame = json.loads(self._buffer[_HEADER.size : end].decode())
-            except ValueError as error:
-                raise ProtocolError(f"not JSON: {error}") from error
-            if not isinstance(frame, dict) or "kind" not in frame:
-                raise ProtocolError("a frame without a kind")
-            frames.append(frame)
-            del self._buffer[:end]
+            frames.append(bytes(self._buffer[start:end]))
+            start = end
+        del self._buffer[:start]
         return frames

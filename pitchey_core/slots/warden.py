@@ -30,7 +30,7 @@ from pitchey_core.slots.forking import PR_SET_CHILD_SUBREAPER, describe, fork_ch
 from pitchey_core.slots.link import HostLink
 from pitchey_core.slots.occupancy import Occupancy
 from pitchey_core.slots.policy import SlotPolicy
-from pitchey_core.slots.protocol import PROTOCOL_VERSION, ProtocolError, encode
+from pitchey_core.slots.protocol import PROTOCOL_VERSION, ProtocolError, decode
 from pitchey_core.slots.running import Child, Run, write_logs
 
 __all__ = ["main"]
@@ -124,13 +124,13 @@ class Warden:
     # -- the host -----------------------------------------------------------------------------------------------
 
     def read_host(self) -> None:
-        for frame in self.host.read():
-            self.obey(frame)
+        for data in self.host.read():
+            self.obey(decode(data), data)
 
-    def obey(self, frame: dict[str, Any]) -> None:
+    def obey(self, frame: dict[str, Any], data: bytes) -> None:
         match frame["kind"]:
             case "run":
-                self.start(frame)
+                self.start(frame, data)
             case "cancel":
                 for run in (self.running, *self.next_runs):
                     if run is not None and frame["key"] in run.waiting:
@@ -173,7 +173,7 @@ class Warden:
         for end in (self.host.channel, self.wakeup, self._wakeup_end):
             end.close()
 
-    def start(self, frame: dict[str, Any]) -> None:
+    def start(self, frame: dict[str, Any], data: bytes) -> None:
         if self.child is None:
             self.fork()
         assert self.child is not None
@@ -184,7 +184,7 @@ class Warden:
         try:
             # The child is idle and reads; a blocking send of a large payload cannot stall.
             self.child.channel.setblocking(True)
-            self.child.channel.sendall(encode(frame))
+            self.child.channel.sendall(data)
             self.child.channel.setblocking(False)
         except OSError:
             self.child_died()
@@ -207,18 +207,18 @@ class Warden:
         assert child is not None
         try:
             data = child.channel.recv(1 << 16)
-            frames = child.frames.feed(data)
+            frames = [(decode(each), each) for each in child.frames.cut(data)]
         except BlockingIOError:
             return
         except (OSError, ProtocolError):
             data, frames = b"", []
-        for frame in frames:
-            self.relay(frame)
+        for frame, as_it_came in frames:
+            self.relay(frame, as_it_came)
         self.host.flush_soon(more=self.running is not None)
         if not data:
             self.child_died()
 
-    def relay(self, frame: dict[str, Any]) -> None:
+    def relay(self, frame: dict[str, Any], data: bytes) -> None:
         run = self.running
         if run is None or frame.get("key") not in run.waiting:
             return
@@ -230,7 +230,7 @@ class Warden:
             self.kill(memory_exceeded(run.memory_limit))
             return
         run.waiting.discard(frame["key"])
-        alone, kept = frame.pop("alone"), frame.pop("kept")
+        alone, kept, before = frame["alone"], frame["kept"], (frame["log_path"], dict(frame["usage"]))
         if run.waiting:
             self.host.put({**frame, "log_path": run.log_path()})
             return
@@ -242,7 +242,7 @@ class Warden:
             self.clear_leftovers(kept)
         frame["usage"]["cpu_us"] += run.orphans_cpu_us()
         frame["log_path"] = run.log_path()
-        self.host.put(frame)
+        self.host.pass_on(data, frame, changed=(frame["log_path"], frame["usage"]) != before)
         run.close()
         if self.child is not None:
             self.child.jobs += 1

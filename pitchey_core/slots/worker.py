@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import inspect
 import logging
 import os
 import signal
@@ -28,6 +29,9 @@ from pitchey_core.slots.attempt import Attempted, attempt, attempt_batch
 from pitchey_core.slots.protocol import FrameReader, encode
 
 __all__ = ["serve"]
+
+# As it is below what makes enumerations of its answers, which takes longer than all the rest of it.
+_set_handler = inspect.unwrap(signal.signal)
 
 
 class _Server:
@@ -98,7 +102,7 @@ class _Server:
     def run(self, orders: list[JobOrder]) -> None:
         # A processor may have changed these for itself; the next job's cancellation must get through.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        signal.signal(signal.SIGUSR1, self.read_cancellations)
+        _set_handler(signal.SIGUSR1, self.read_cancellations)
         try:
             processor = self.processor(orders[0].spec)
         except PitcheyError as error:

@@ -154,9 +154,9 @@ class Settler:
     def _settlement(self, job: ClaimedJob, outcome: Outcome) -> Settlement:
         verdict = self._judge(job, outcome.error)
         result = self.host.result(outcome, typed=False)
-        record = {**result.as_record(), "status": str(verdict.state), "facts": outcome.facts or {}}
-        if verdict.state is JobState.SCHEDULED:
-            record["status"] = str(JobState.FAILED)
+        status = JobState.FAILED if verdict.state is JobState.SCHEDULED else verdict.state
+        record = result.as_record()
+        record.update(status=status._value_, facts=outcome.facts or {})
         return Settlement(
             job.claim,
             verdict.outcome,
@@ -173,6 +173,8 @@ class Settler:
         )
 
     def _judge(self, job: ClaimedJob, error: PitcheyError | None) -> Verdict:
+        if error is None:
+            return judge(job, None)
         try:
             rules = self.host.queue(job.type).retry_rules
         except UnknownName:

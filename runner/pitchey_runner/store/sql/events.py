@@ -21,7 +21,7 @@ def record(connection: SqlConnection, now: int, happenings: Sequence[Happening])
     connection.executemany(
         statements.INSERT_EVENT,
         [
-            {"job_seq": job_seq, "now": now, "kind": kind, "state": state.value, "data": to_json(data)}
+            {"job_seq": job_seq, "now": now, "kind": kind, "state": state._value_, "data": to_json(data)}
             for job_seq, kind, state, data in happenings
         ],
     )

@@ -14,7 +14,7 @@ from pitchey_runner.store.sql.budgets import charge
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.consequences import Consequences
 from pitchey_runner.store.sql.events import Happening, record
-from pitchey_runner.store.sql.rows import span, to_json, usage_record
+from pitchey_runner.store.sql.rows import span, to_json
 
 __all__ = ["Endings", "settle"]
 
@@ -59,7 +59,7 @@ class Endings:
         return [id(row) in changed for row in rows]
 
     def _row(self, ending: Settlement) -> dict[str, Any]:
-        usage = usage_record(ending.usage)
+        usage = ending.usage.as_record()
         return {
             **usage,
             "complete": int(usage["complete"]),
@@ -67,14 +67,14 @@ class Endings:
             "id": ending.claim.job_id,
             "claim_seq": ending.claim.claim_seq,
             "now": self._now,
-            "state": ending.state.value,
+            "state": ending.state._value_,
             "run_at": self._now + span(ending.retry_in),
             "lost": int(ending.outcome is AttemptOutcome.LOST),
             "more_memory": int(ending.more_memory),
             "result": to_json(ending.result),
             "error": to_json(ending.error),
             "error_class": None if ending.error is None else ending.error.get("class"),
-            "outcome": ending.outcome.value,
+            "outcome": ending.outcome._value_,
             "log_path": ending.log_path,
             "enforced_by": ending.enforced_by,
             "reserved_memory_bytes": ending.reserved_memory_bytes,
@@ -101,7 +101,7 @@ class Endings:
 
 def _happening(ending: Settlement, row: dict[str, Any]) -> Happening:
     state = JobState(row["state"])
-    kind = "retry_scheduled" if state is JobState.SCHEDULED else state.value
+    kind = "retry_scheduled" if state is JobState.SCHEDULED else state._value_
     data = {"attempt": row["attempt"], "outcome": row["outcome"], "cost_nanos": row["cost_nanos"]}
     if ending.error is not None:
         data["error"] = ending.error

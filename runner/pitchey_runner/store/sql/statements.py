@@ -213,7 +213,7 @@ UPDATE job
    SET lease_until = :lease_until, progress = coalesce(:progress, progress),
        message = coalesce(:message, message)
  WHERE id = :id AND claim_seq = :claim_seq AND state = 'processing' AND worker_id = :worker_id
-RETURNING seq, cancel_requested, pause_requested
+RETURNING seq, id, claim_seq, cancel_requested, pause_requested
 """
 
 BEAT_USAGE = """

@@ -6,6 +6,8 @@ Every function here runs inside the store's transaction; ``now`` is in microseco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 from pitchey_runner.store.records import (
     AttemptOutcome,
@@ -24,7 +26,7 @@ from pitchey_runner.store.sql.consequences import Consequences
 from pitchey_runner.store.sql.events import Happening, record
 from pitchey_runner.store.sql.line_statements import FREE_HELD
 from pitchey_runner.store.sql.lines import Key, choose, rebalance
-from pitchey_runner.store.sql.rows import as_claimed, printable, span, to_json, usage_record
+from pitchey_runner.store.sql.rows import as_claimed, by_name, printable, span, to_json
 
 __all__ = [
     "beat",
@@ -93,7 +95,7 @@ def claim(
     else:
         rows = connection.execute(statement, named).fetchall()
     # RETURNING promises no order.
-    rows.sort(key=lambda row: (row["sort_key"], row["seq"]))
+    rows = sorted(by_name(rows), key=itemgetter("sort_key", "seq"))
     if rows:
         ensure_worker(connection, now, worker)
         begin_attempts(
@@ -143,30 +145,37 @@ def beat(
     }
     row = connection.execute(statements.SEE_WORKER, seen).fetchone()
     lease_until = now + span(_DEFAULT_LEASE_SECONDS if row is None else row["lease_seconds"])
-    return [_beat(connection, worker_id, lease_until, each) for each in beats]
-
-
-def _beat(connection: SqlConnection, worker_id: str, lease_until: int, each: Beat) -> Directive:
-    named = {
-        "id": each.claim.job_id,
-        "claim_seq": each.claim.claim_seq,
-        "worker_id": worker_id,
-        "lease_until": lease_until,
-        "progress": each.progress,
-        "message": printable(each.message),
-    }
-    row = connection.execute(statements.BEAT, named).fetchone()
-    if row is None:
-        return Directive.LOST
-    if each.usage is not None:
-        usage = {
+    latest = {each.claim: each for each in beats}
+    rows = [
+        {
+            "id": claim.job_id,
+            "claim_seq": claim.claim_seq,
+            "worker_id": worker_id,
+            "lease_until": lease_until,
+            "progress": each.progress,
+            "message": printable(each.message),
+        }
+        for claim, each in latest.items()
+    ]
+    answers = dict(zip(latest, connection.each(statements.BEAT, rows), strict=True))
+    usages = [
+        {
             "seq": row["seq"],
-            "claim_seq": each.claim.claim_seq,
-            "usage": to_json(usage_record(each.usage)),
+            "claim_seq": claim.claim_seq,
+            "usage": to_json(each.usage.as_record()),
             "enforced_by": each.enforced_by,
             "reserved_memory_bytes": each.reserved_memory_bytes,
         }
-        connection.execute(statements.BEAT_USAGE, usage)
+        for claim, each in latest.items()
+        if (row := answers[claim]) is not None and each.usage is not None
+    ]
+    connection.executemany(statements.BEAT_USAGE, usages)
+    return [_directive(answers[each.claim]) for each in beats]
+
+
+def _directive(row: Any) -> Directive:
+    if row is None:
+        return Directive.LOST
     if row["cancel_requested"]:
         return Directive.CANCEL
     return Directive.PAUSE if row["pause_requested"] else Directive.CONTINUE

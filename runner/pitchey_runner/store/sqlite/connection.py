@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sqlite3
 import time
@@ -12,8 +13,9 @@ from threading import Lock
 from typing import Any, ClassVar, TypeVar
 
 from pitchey_core.errors import StoreError
+from pitchey_runner.store.sql.rows import by_name
 from pitchey_runner.store.sqlite.failures import busy, translated
-from pitchey_runner.store.sqlite.many import for_many
+from pitchey_runner.store.sqlite.many import ForMany
 
 __all__ = ["ChangeWatch", "ReaderPool", "SqliteConnection", "connect_reader", "connect_writer", "patiently"]
 
@@ -23,8 +25,10 @@ _BUSY_SECONDS = 8.0
 _TRIES = 3
 _JOURNAL_LIMIT_BYTES = 64 << 20
 _WRITER_CACHE_KIB = 16 << 10
-_WORTH_A_TABLE = 4
 _OLDEST = (3, 38)  # RETURNING, STRICT tables, and the JSON functions always on
+
+
+_for_many = functools.cache(ForMany)
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -32,16 +36,18 @@ class SqliteConnection(sqlite3.Connection):
 
     refusal: ClassVar[type[Exception]] = sqlite3.IntegrityError
 
+    def executemany(self, statement: str, rows: Any, /) -> sqlite3.Cursor:
+        cursor = self.cursor()
+        for text, values in _for_many(statement).calls(rows):
+            cursor.execute(text, values)
+        return cursor
+
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
-        if len(rows) < _WORTH_A_TABLE:
-            return [self.execute(statement, row).fetchone() for row in rows]
-        # One statement over a table of the values takes a third of the time of one statement for each.
-        many = for_many(statement)
-        self.execute(many.create)
-        self.executemany(many.fill, rows)
-        answers = {(row["id"], row["claim_seq"]): row for row in self.execute(many.run).fetchall()}
-        self.execute(many.clear)
-        return [answers.pop((row["id"], row["claim_seq"]), None) for row in rows]
+        answers: dict[tuple[str, int], Any] = {}
+        for text, values in _for_many(statement).calls(rows):
+            changed = by_name(self.execute(text, values).fetchall())
+            answers.update(((row["id"], row["claim_seq"]), row) for row in changed)
+        return [answers.get((row["id"], row["claim_seq"])) for row in rows]
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
         row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
