@@ -186,11 +186,14 @@ class Sandbox:
             folder = Path(tempfile.mkdtemp(prefix=f"pitchey-sandbox-{os.getpid()}-"))
             if launcher.uid is not None and Layer.PRIVILEGES in wanted.layers:
                 os.chown(folder, launcher.uid, launcher.uid)
+        group = None
         try:
-            groups = self._groups if Layer.CGROUP in wanted.layers else None
-            group = None if groups is None else groups.take()
+            if self._groups is not None and Layer.CGROUP in wanted.layers:
+                group = self._groups.take()
             return launcher.prepare(wanted, group, folder)
         except (OSError, Refused) as error:
+            if group is not None:
+                group.remove()
             if folder is not None:
                 remove_folder(folder)
             if isinstance(error, Refused):
