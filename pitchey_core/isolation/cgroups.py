@@ -7,6 +7,7 @@ making one in each hierarchy takes milliseconds; in version 2 its counters canno
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Final
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.process.cgroup_places import owned_name, owner_is_dead
 
-__all__ = ["Group", "Groups", "remove_left_groups"]
+__all__ = ["Group", "Groups", "is_gone", "remove_left_groups", "while_it_is_there"]
 
 _KIND: Final = "sandbox"
 _PERIOD_US: Final = 100_000
@@ -231,6 +232,21 @@ class Group:
         if (name, flags) not in self._open:
             self._open[name, flags] = os.open(self._by_controller[controller] / name, flags | os.O_CLOEXEC)
         return self._open[name, flags]
+
+
+def is_gone(error: OSError) -> bool:
+    """Whether it says that somebody has removed the group."""
+    return error.errno in {errno.ENOENT, errno.ENODEV}
+
+
+@contextlib.contextmanager
+def while_it_is_there() -> Iterator[None]:
+    """What is done within is left where the group is gone by then."""
+    try:
+        yield
+    except OSError as error:
+        if not is_gone(error):
+            raise
 
 
 def _remove(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import os
@@ -17,7 +16,7 @@ from weakref import WeakSet
 
 from pitchey_core.errors import Cancelled, InputError
 from pitchey_core.isolation.attend import SLOWEST_SAMPLE, Attendance, Stream
-from pitchey_core.isolation.cgroups import Groups
+from pitchey_core.isolation.cgroups import Groups, is_gone
 from pitchey_core.isolation.collect import Collected, check_name, encodable, put_files
 from pitchey_core.isolation.ending import conclude, remove_folder, sandbox_error
 from pitchey_core.isolation.jail.channel import MOST_BYTES, send
@@ -139,7 +138,7 @@ class Sandbox:
                 if prepared.group is not None:
                     prepared.group.arm(policy)
             except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENODEV}:
+                if is_gone(error):
                     raise Refused("sandbox", f"its cgroup is gone: {error.strerror}") from error
                 return sandbox_error(Layer.CGROUP, error.strerror or str(error), policy)
             attendance, watch = self._attend(prepared, program, policy, stdin, cancelled)

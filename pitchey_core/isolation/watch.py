@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-from pitchey_core.isolation.cgroups import Group
+from pitchey_core.isolation.cgroups import Group, while_it_is_there
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.isolation.report import Verdict
 from pitchey_core.process import ProcessEntry, tree_memory
@@ -50,26 +50,35 @@ class NoWatch:
 
 
 class GroupWatch:
-    """The kernel counts, and ends what takes too much memory; CPU time is read."""
+    """The kernel counts, and ends what takes too much memory; CPU time is read.
+
+    A group that is gone, because the launcher was killed and all below died with it, leaves what was last read of it.
+    """
 
     method = "cgroup"
 
     def __init__(self, group: Group, policy: SandboxPolicy) -> None:
         self._group = group
         self._most_us = None if policy.cpu_seconds is None else int(policy.cpu_seconds * 1_000_000)
+        self._cpu_us = self._peak = 0
 
     def sample(self) -> Verdict | None:
-        if self._group.oom_kills() > 0:
-            return Verdict.MEMORY
+        with while_it_is_there():
+            if self._group.oom_kills() > 0:
+                return Verdict.MEMORY
         if self._most_us is not None and self.cpu_us() >= self._most_us:
             return Verdict.TIMEOUT_CPU
         return None
 
     def cpu_us(self) -> int:
-        return self._group.cpu_us() or 0
+        with while_it_is_there():
+            self._cpu_us = self._group.cpu_us() or 0
+        return self._cpu_us
 
     def peak_bytes(self) -> int:
-        return self._group.peak_bytes()
+        with while_it_is_there():
+            self._peak = self._group.peak_bytes()
+        return self._peak
 
 
 class TreeWatch:

@@ -250,6 +250,25 @@ with Sandbox() as sandbox:
     assert done.stdout.splitlines() == ["before b'1\\n'", "child b'1\\n'", "after b'1\\n'"]
 
 
+@pytest.mark.parametrize("victim", [0, 1], ids=["outer", "inner"])
+def test_a_program_that_dies_with_the_launcher_is_told_as_killed(run: Run, victim: int) -> None:
+    with Sandbox() as sandbox:
+        assert run("pass", on=sandbox).verdict is Verdict.OK
+        launcher = sandbox.warm_launcher
+        assert launcher is not None
+
+        def kill() -> None:
+            time.sleep(0.3)
+            os.kill([launcher, *descendants(launcher)][victim], signal.SIGKILL)
+
+        with ThreadPoolExecutor(1) as pool:
+            killing = pool.submit(kill)
+            report = run("import time; print(1, flush=True); time.sleep(60)", on=sandbox)
+            killing.result()
+        assert (report.verdict, report.stdout.data) == (Verdict.SIGNAL, b"1\n"), report
+        assert run("print(2)", on=sandbox).stdout.data == b"2\n"
+
+
 def test_groups_that_somebody_removed_are_made_again(run: Run) -> None:
     # Another test's sandbox may be kept in this process, with its groups.
     of_others = _groups(os.getpid())
