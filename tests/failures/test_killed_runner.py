@@ -15,7 +15,8 @@ from workplace import Workplace, descendants_of, parent_of, pids_are_gone, wait_
 
 from pitchey_core.errors import StoreError
 from pitchey_core.storage import to_url
-from pitchey_runner.store.interface import AttemptOutcome, JobState, JobStore, NewJob
+from pitchey_runner.store.checking import check_store
+from pitchey_runner.store.interface import Attempt, AttemptOutcome, CostGroup, JobState, JobStore, NewJob
 from pitchey_runner.supervisor import Supervisor
 from pitchey_runner.supervisor.identity import this_worker
 from pitchey_runner.supervisor.rescue import rescue
@@ -148,6 +149,51 @@ def test_sigterm_drains_and_a_second_one_gives_the_job_back(workplace: Workplace
         assert (record.status, record.lost_count, record.retry_count) == (JobState.PENDING, 0, 0)
 
 
+def crash_and_restart(
+    workplace: Workplace, job: NewJob, point: str, target: Path, whole: str
+) -> list[Attempt]:
+    """Crash at a point while a reader polls the final path, start again, and see that all is well; the attempts."""
+    with workplace.store() as store:
+        store.enqueue([job])
+    runner = workplace.started(crash=point)
+
+    def look() -> bool:
+        if target.exists():
+            assert target.read_text() == whole
+        elif seen:
+            raise AssertionError("it was there before")
+        else:
+            return runner.process.poll() is not None
+        seen.append(target.stat().st_ino)
+        return runner.process.poll() is not None
+
+    seen: list[int] = []
+    wait_until(look, 30, "the crash")
+    assert runner.process.returncode == -signal.SIGKILL, runner.log.read_text()
+    runner = workplace.started()
+    wait_until(look, 30, "the second runner's end")
+    assert runner.process.returncode == 0, runner.log.read_text()
+    assert len(set(seen)) == 1, "it was published once"
+    with workplace.store() as store:
+        record = store.get(job.id)
+        attempts = store.attempts(job.id)
+        completions = [event for event in store.events(job_id=job.id) if event.state is JobState.COMPLETED]
+        assert store.workers() == []
+        settled = [attempt for attempt in attempts if attempt.outcome is not AttemptOutcome.RELEASED]
+        assert sum(row.attempts for row in store.costs(CostGroup.TYPE)) == len(settled)
+    assert record is not None
+    assert record.status is JobState.COMPLETED
+    assert len(completions) == 1
+    assert target.read_text() == whole
+    out = workplace.root / "out"
+    names = {each.relative_to(out).as_posix() for each in out.rglob("*") if each.is_file()}
+    assert names == {target.relative_to(out).as_posix(), "manifest.json"}
+    assert not (out / ".pitchey-staging").exists()
+    assert list((workplace.data_dir / "work").glob("*")) == []
+    assert check_store(workplace.url) == []
+    return attempts
+
+
 _POINTS = [
     f"{when}:{what}"
     for what in (
@@ -159,6 +205,7 @@ _POINTS = [
         "link",
         "replace",
         "settle",
+        "remove_worker",
     )
     for when in ("before", "after")
 ]
@@ -169,36 +216,46 @@ def test_at_every_crash_point_a_reader_sees_the_whole_output_or_none(
     workplace: Workplace, point: str
 ) -> None:
     out = workplace.root / "out"
-    target = out / "echo.txt"
     job = replace(workplace.job("test-echo", text="x" * 5000, repeat=200), output=to_url(out, Path("/")))
     whole = ("x" * 5000 + "\n") * 200
-    with workplace.store() as store:
-        store.enqueue([job])
-    runner = workplace.started(crash=point)
-
-    def look() -> bool:
-        if target.exists():
-            assert target.read_text() == whole
-        return runner.process.poll() is not None
-
-    wait_until(look, 30, "the crash")
-    assert runner.process.returncode == -signal.SIGKILL, runner.log.read_text()
-    runner = workplace.started()
-    wait_until(look, 30, "the second runner's end")
-    assert runner.process.returncode == 0, runner.log.read_text()
-    with workplace.store() as store:
-        record = store.get(job.id)
-        attempts = store.attempts(job.id)
-        completions = [event for event in store.events(job_id=job.id) if event.state is JobState.COMPLETED]
-    assert record is not None
-    assert record.status is JobState.COMPLETED
-    assert len(completions) == 1
-    assert target.read_text() == whole
-    assert sorted(each.name for each in out.iterdir()) == ["echo.txt", "manifest.json"]
+    attempts = crash_and_restart(workplace, job, point, out / "echo.txt", whole)
     # Once the manifest is committed the job is not run again, only published.
     runs_twice = point in {"after:claim", "before:commit_manifests"}
     assert len(attempts) == (2 if runs_twice else 1)
     assert all(attempt.cost_nanos > 0 for attempt in attempts if attempt.outcome is AttemptOutcome.COMPLETED)
+
+
+# What the system is asked for on the way from a committed manifest to the published whole, in a new folder.
+_CALLS = [
+    *("mkdir:1", "link:1", "fsync:1", "fsync:2", "fsync:3", "replace:1", "fsync:4"),
+    *("unlink:1", "rmdir:1", "rmdir:2"),
+]
+_CALLS_OVER = ["replace:1", "replace:2", "rmdir:1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("call", "overwrite"), [*((each, False) for each in _CALLS), *((each, True) for each in _CALLS_OVER)]
+)
+def test_at_every_system_call_of_publication_a_reader_sees_the_whole_output_or_none(
+    workplace: Workplace, when: str, call: str, overwrite: bool
+) -> None:
+    out = workplace.root / "out"
+    job = workplace.job("test-echo", text="x" * 5000, repeat=200, name="sub/echo.txt")
+    job = replace(job, output=to_url(out, Path("/")), overwrite=overwrite)
+    whole = ("x" * 5000 + "\n") * 200
+    attempts = crash_and_restart(workplace, job, f"{when}:{call}", out / "sub" / "echo.txt", whole)
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.COMPLETED]
+
+
+@pytest.mark.parametrize("point", ["before:beat", "after:beat"])
+def test_a_crash_at_a_heartbeat_costs_the_attempt_and_nothing_else(workplace: Workplace, point: str) -> None:
+    out = workplace.root / "out"
+    job = workplace.job("test-sleep", seconds=3.0, output=True)
+    job = replace(job, output=to_url(out, Path("/")))
+    attempts = crash_and_restart(workplace, job, point, out / "slept.txt", "3.0\n")
+    assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.LOST, AttemptOutcome.COMPLETED]
 
 
 def test_a_killed_warden_takes_its_slot_with_it_and_the_job_runs_again(workplace: Workplace) -> None:

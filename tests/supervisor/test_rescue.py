@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -250,3 +253,21 @@ def test_a_rescuer_that_was_away_itself_has_not_seen_anybody_be_silent(
     clock.advance(-3600)
     hours.pass_by(300)
     assert rescue(store, me, workplace.host, lookout) == []
+
+
+def test_a_worker_that_ends_has_closed_all_that_it_had_opened(workplace: Workplace) -> None:
+    def opened() -> list[str]:
+        found = Path("/proc/self/fd").iterdir()
+        return sorted(re.sub(r"\d+", "N", os.readlink(each)) for each in found if os.path.lexists(each))
+
+    workplace.drain(workplace.job("test-noop"))
+    before = opened()
+    with workplace.store() as store:
+        # It is watched, and so are those that come and go meanwhile.
+        neighbour = workplace.started(drain=False)
+        wait_until(lambda: len(store.workers()) == 1, what="the neighbour")
+        for _ in range(3):
+            workplace.drain(workplace.job("test-sleep", seconds=0.3), workplace.job("test-noop"))
+        neighbour.signal(signal.SIGTERM)
+        assert neighbour.wait() == 0
+    assert opened() == before

@@ -3,7 +3,8 @@
 Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``overrides`` of the settings, and optionally
 
 - ``crash``: ``"before:NAME"`` or ``"after:NAME"`` to kill this process with SIGKILL at the first call of a store method
-  or of a function of :mod:`os`;
+  (a heartbeat that tells of what a job has used), or of a function of :mod:`os` on outputs; ``"before:NAME:N"`` at the
+  N-th;
 - ``clock``: a file that says by how many seconds this process's clock is ahead;
 - ``answer_seconds``, ``probe_seconds``: how long Postgres may be silent, and how often a listener asks.
 """
@@ -11,6 +12,7 @@ Usage: ``python supervisor_process.py CONFIG`` with CONFIG a JSON object: ``over
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import json
 import logging
 import os
@@ -18,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,12 @@ def _die() -> None:
 
 
 def _deadly(
-    function: Callable[..., Any], when: str, armed: Callable[[tuple[Any, ...]], bool]
+    function: Callable[..., Any], when: str, count: int, counts: Callable[..., bool]
 ) -> Callable[..., Any]:
+    left = itertools.count(count - 1, -1)
+
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not armed(args):
+        if not counts(*args, **kwargs) or next(left) != 0:
             return function(*args, **kwargs)
         if when == "before":
             _die()
@@ -48,20 +53,25 @@ def _deadly(
     return wrapper
 
 
-def _about_outputs(args: tuple[Any, ...]) -> bool:
+def _about_outputs(*args: Any, dir_fd: int | None = None, **_: Any) -> bool:
     # Calls of os functions elsewhere (the store, the slots) are not what is to be interrupted.
-    return any(
-        "out" in os.fsdecode(arg).split(os.sep) for arg in args if isinstance(arg, str | bytes | os.PathLike)
-    )
+    paths = [os.fsdecode(arg) for arg in args if isinstance(arg, str | bytes | os.PathLike)]
+    paths += [os.readlink(f"/proc/self/fd/{fd}") for fd in (*args[:1], dir_fd) if isinstance(fd, int)]
+    return any("out" in path.split(os.sep) for path in paths)
+
+
+def _of_interest(name: str, *args: Any, **_: Any) -> bool:
+    return name != "beat" or any(each.usage is not None for each in args[1])
 
 
 def arm(store: object, crash: str) -> None:
     """Make the named function deadly."""
-    when, _, name = crash.partition(":")
+    when, name, *number = crash.split(":")
+    count = int(number[0]) if number else 1
     if hasattr(store, name):
-        setattr(store, name, _deadly(getattr(store, name), when, lambda _: True))
+        setattr(store, name, _deadly(getattr(store, name), when, count, partial(_of_interest, name)))
     else:
-        setattr(os, name, _deadly(getattr(os, name), when, _about_outputs))
+        setattr(os, name, _deadly(getattr(os, name), when, count, _about_outputs))
 
 
 def step(file: Path) -> None:

@@ -19,23 +19,14 @@ class DeathWatch:
 
     def __init__(self) -> None:
         self._died = anyio.Event()
-        self._watched: dict[str, int] = {}
+        self._watched: set[str] = set()
 
     def watch(self, workers: Collection[WorkerInfo], group: anyio.abc.TaskGroup) -> None:
         """Watch those of the workers that live here, and no others."""
         for worker in workers:
-            if worker.id in self._watched or not is_here(worker):
-                continue
-            with contextlib.suppress(
-                OSError
-            ):  # No such process, or a kernel before 5.3: the next look will tell.
-                descriptor = os.pidfd_open(worker.pid)
-                if is_dead_here(worker):
-                    # Its number is another's by now.
-                    os.close(descriptor)
-                    continue
-                self._watched[worker.id] = descriptor
-                group.start_soon(self._wait_for, worker.id, descriptor)
+            if worker.id not in self._watched and is_here(worker):
+                self._watched.add(worker.id)
+                group.start_soon(self._wait_for, worker)
 
     async def death(self, seconds: float) -> None:
         """Until one of them dies, or has died since the last call; at most so long."""
@@ -44,10 +35,15 @@ class DeathWatch:
         if self._died.is_set():
             self._died = anyio.Event()
 
-    async def _wait_for(self, worker_id: str, descriptor: int) -> None:
-        try:
-            await anyio.wait_readable(descriptor)
-            self._died.set()
-        finally:
-            del self._watched[worker_id]
-            os.close(descriptor)
+    async def _wait_for(self, worker: WorkerInfo) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._watched.discard, worker.id)
+            try:
+                # Here, where it is sure to be closed: a task that is cancelled before it begins never runs.
+                descriptor = os.pidfd_open(worker.pid)
+            except OSError:
+                return  # No such process, or a kernel before 5.3: the next look will tell.
+            stack.callback(os.close, descriptor)
+            if not is_dead_here(worker):  # Else its number is another's by now.
+                await anyio.wait_readable(descriptor)
+                self._died.set()
