@@ -17,6 +17,7 @@ from pitchey_runner.library.jobs import Jobs
 from pitchey_runner.library.waiting import Waiting
 from pitchey_runner.library.worker import Worker
 from pitchey_runner.store.interface import JobRecord, JobState
+from pitchey_runner.submission import JobRequest
 
 __all__ = ["AsyncJob", "AsyncJobs"]
 
@@ -25,6 +26,16 @@ T = TypeVar("T")
 
 async def _call(call: Callable[..., T], *args: Any, **options: Any) -> T:
     return await anyio.to_thread.run_sync(partial(call, *args, **options))
+
+
+async def _joined(submit: Callable[..., T], connection: Any) -> T:
+    """Submit in a transaction: an asynchronous one goes on in this event loop, a statement at a time."""
+    if connection is None:
+        return await _call(submit)
+    if not hasattr(connection, "run_sync"):
+        return await _call(submit, connection=connection)
+    joined: T = await connection.run_sync(lambda sync: submit(connection=sync))
+    return joined
 
 
 class AsyncJob:
@@ -98,14 +109,15 @@ class AsyncJobs:
         **options: Any,
     ) -> AsyncJob:
         """See :meth:`Jobs.submit`; ``connection`` may be an ``AsyncConnection`` or ``AsyncSession``, too."""
-        submit = partial(self.sync.submit, processor, payload, **options)
-        if connection is None:
-            job = await _call(submit)
-        elif hasattr(connection, "run_sync"):
-            job = await connection.run_sync(lambda sync: submit(connection=sync))
-        else:
-            job = await _call(submit, connection=connection)
+        job = await _joined(partial(self.sync.submit, processor, payload, **options), connection)
         return AsyncJob(self.sync, job)
+
+    async def submit_all(
+        self, requests: Iterable[JobRequest], *, batch: str | None = None, connection: Any = None
+    ) -> list[AsyncJob]:
+        """See :meth:`Jobs.submit_all` and :meth:`submit`."""
+        submit = partial(self.sync.submit_all, requests, batch=batch)
+        return [AsyncJob(self.sync, job) for job in await _joined(submit, connection)]
 
     async def get(self, job_id: str) -> AsyncJob:
         """See :meth:`Jobs.get`."""
