@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 from pitchey_cli import Cli
 
 
 def test_each_line_is_there_as_it_comes_and_a_reader_may_leave(cli: Cli) -> None:
     cli("submit", "test-noop")
-    process = subprocess.Popen(
-        cli.command("top", "--json", "--every", "0.1"),
-        cwd=cli.folder,
-        env=cli.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = cli.start("top", "--json", "--every", "0.1")
     assert process.stdout is not None
     assert process.stderr is not None
     for _ in range(2):

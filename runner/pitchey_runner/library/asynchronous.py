@@ -14,6 +14,7 @@ from pitchey_core.processor import Result
 from pitchey_runner.library.changes import until_async
 from pitchey_runner.library.job import Job, Progress, finished_result
 from pitchey_runner.library.jobs import Jobs
+from pitchey_runner.library.showing import showing
 from pitchey_runner.library.waiting import Waiting
 from pitchey_runner.library.worker import Worker
 from pitchey_runner.store.interface import JobRecord, JobState
@@ -75,10 +76,13 @@ class AsyncJob:
         """See :attr:`Job.result`."""
         return await _call(lambda: self._job.result)
 
-    async def wait(self, timeout: float | None = None, *, check: bool = True) -> Result[Any]:  # noqa: ASYNC109
+    async def wait(
+        self, timeout: float | None = None, *, check: bool = True, show: bool = False  # noqa: ASYNC109
+    ) -> Result[Any]:  # fmt: skip
         """See :meth:`Job.wait`. Cancelling the wait leaves the job as it is."""
-        waiting = Waiting(self._jobs, [self.id])
-        (record,) = await until_async(self._jobs.store, waiting.look, timeout)
+        with showing(show) as view:
+            waiting = Waiting(self._jobs, [self.id], view=view)
+            (record,) = await until_async(self._jobs.store, waiting.look, timeout)
         return await _call(finished_result, self._jobs, record, check=check)
 
     async def cancel(self) -> JobState:
@@ -129,28 +133,31 @@ class AsyncJobs:
         payloads: Iterable[Mapping[str, Any]],
         *,
         check: bool = True,
+        show: bool = False,
         **options: Any,
     ) -> AsyncIterator[Result[Any]]:
         """See :meth:`Jobs.map`."""
-        flight = self.sync.flight(processor, payloads, **options)
-        try:
-            while await _call(flight.fill):
-                await until_async(self.sync.store, flight.look, None)
-                for record in flight.landed():
-                    yield await _call(finished_result, self.sync, record, check=check)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _call(flight.cancel)
+        with showing(show) as view:
+            flight = self.sync.flight(processor, payloads, view=view, **options)
+            try:
+                while await _call(flight.fill):
+                    await until_async(self.sync.store, flight.look, None)
+                    for record in flight.landed():
+                        yield await _call(finished_result, self.sync, record, check=check)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _call(flight.cancel)
 
     async def as_completed(
-        self, jobs: Iterable[AsyncJob], *, timeout: float | None = None  # noqa: ASYNC109
+        self, jobs: Iterable[AsyncJob], *, timeout: float | None = None, show: bool = False  # noqa: ASYNC109
     ) -> AsyncIterator[AsyncJob]:  # fmt: skip
         """See :meth:`Jobs.as_completed`."""
         by_id = {job.id: job for job in jobs}
-        waiting = Waiting(self.sync, by_id)
-        while len(waiting):
-            for record in await until_async(self.sync.store, waiting.look, timeout):
-                yield by_id[record.id]
+        with showing(show) as view:
+            waiting = Waiting(self.sync, by_id, view=view)
+            while len(waiting):
+                for record in await until_async(self.sync.store, waiting.look, timeout):
+                    yield by_id[record.id]
 
     @asynccontextmanager
     async def work(
