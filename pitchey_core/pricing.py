@@ -137,7 +137,9 @@ def parse_usd(text: str) -> int:
     try:
         nanos = Decimal(text) * NANOS_PER_USD
     except InvalidOperation:
-        raise ValueError(f"{text!r} is not a decimal number") from None
+        nanos = Decimal("nan")
+    if not nanos.is_finite():
+        raise ValueError(f"{text!r} is not a decimal number")
     if nanos != nanos.to_integral_value():
         raise ValueError(f"{text!r} is finer than a nano-dollar")
     return int(nanos)

@@ -7,7 +7,9 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-__all__ = ["count_pages", "parse_to_file", "picture_to_pdf"]
+from pitchey_core.errors import InputError, ToolFailed
+
+__all__ = ["count_pages", "pages_of_conversion", "parse_to_file", "picture_to_pdf"]
 
 
 def count_pages(path: str, kind: str, most_pixels: int) -> int:
@@ -20,6 +22,29 @@ def count_pages(path: str, kind: str, most_pixels: int) -> int:
     from pitchey_document.pages.sources import open_pages
 
     return len(open_pages(path, kind, password=None, most_pixels=most_pixels))
+
+
+def pages_of_conversion(path: str, name: str) -> int:
+    """Number of pages of the PDF that LibreOffice has just made of ``name``.
+
+    Raises:
+        InputError: There are none.
+        ToolFailed: It is no PDF.
+    """
+    import pypdfium2
+
+    try:
+        with pypdfium2.PdfDocument(path) as document:
+            pages = len(document)
+    except pypdfium2.PdfiumError as error:
+        raise ToolFailed(
+            f"LibreOffice made a file of {name} that is no PDF ({error})",
+            tool="soffice",
+            remedy="try another version of LibreOffice",
+        ) from error
+    if not pages:
+        raise InputError(f"{name} has no page to print", remedy="check that there is something in it")
+    return pages
 
 
 def picture_to_pdf(path: str, readings: dict[str, Any], target: str) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ from pitchey_runner.store.interface import (
     RateLimit,
     Unique,
 )
+from pitchey_runner.store.new_job import LONGEST_SECONDS, MOST
 from pitchey_runner.telemetry import trace_context
 
-__all__ = ["JobRequest", "input_fingerprints", "known_bytes", "new_job", "result_of", "submit"]
+__all__ = ["JobRequest", "input_fingerprints", "inputs_of", "known_bytes", "new_job", "result_of", "submit"]
 
-_LONGEST: Final = 10 * 365 * 86_400
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,24 @@ def new_job(
     """
     spec = host.spec(request.type)
     payload = host.normalise(spec.name, request.payload, base=base)
-    if request.wall_limit is not None and not 0 < request.wall_limit <= _LONGEST:
+    if request.wall_limit is not None and not 0 < request.wall_limit <= LONGEST_SECONDS:
         raise UsageError(
             f"wall_limit: {request.wall_limit} is not a number of seconds above 0, up to 10 years"
         )
-    if not 0 <= request.delay_seconds <= _LONGEST:
+    if not 0 <= request.delay_seconds <= LONGEST_SECONDS:
         raise UsageError(f"delay: {request.delay_seconds} is not a number of seconds from 0 to 10 years")
+    for name, text in (
+        ("organization", request.organization_id),
+        ("batch", batch_id),
+        ("unique", None if request.unique is None else request.unique.key),
+        ("concurrency_key", request.concurrency_key),
+    ):
+        if text is not None and not _storable(text):
+            raise UsageError(f"{name}: {text!r} is empty, or has characters that not every database takes")
     instance = host.instance(request.instance_type or spec.resources)
-    fingerprints = input_fingerprints(host, spec.name, payload)
     retries = host.queue(spec.name).retries if request.retries is None else request.retries
+    if not 0 <= retries < MOST:
+        raise UsageError(f"retries: {retries} is not a number from 0 to {MOST - 1}")
     return NewJob(
         type=spec.name,
         payload=payload,
@@ -104,8 +115,7 @@ def new_job(
         wall_limit=request.wall_limit,
         batch_id=batch_id,
         item_key=item_key,
-        input_digest=digest(spec.name, payload, fingerprints),
-        input_bytes=known_bytes(fingerprints),
+        **inputs_of(host, spec.name, payload),
         organization_id=request.organization_id,
         unique=request.unique,
         depends_on=request.depends_on,
@@ -130,6 +140,12 @@ def submit(store: JobStore, jobs: Sequence[NewJob]) -> list[str]:
     if len(ids) < len(jobs):
         raise StoreError("a job of this batch is in the store already")
     return ids
+
+
+def inputs_of(host: Host, name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store keeps of a payload's inputs: their digest with the payload, and their size as far as it is known."""
+    fingerprints = input_fingerprints(host, name, payload)
+    return {"input_digest": digest(name, payload, fingerprints), "input_bytes": known_bytes(fingerprints)}
 
 
 def known_bytes(fingerprints: Sequence[tuple[str, int, int] | tuple[str]]) -> int | None:
@@ -172,6 +188,11 @@ def result_of(record: JobRecord) -> dict[str, Any]:
         "cost_usd": public["estimated_cost_usd"],
         "error": record.error,
     }
+
+
+def _storable(text: str) -> bool:
+    """Whether a name or key is there, and text: surrogates have no encoding, and Postgres keeps no NUL."""
+    return bool(text) and "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
 @functools.cache

@@ -29,6 +29,63 @@ from pitchey_runner.cli import main
         (["submit", "test-noop", "--delay", "nan"], "delay: nan is not a number of seconds", None),
         (["submit", "test-noop", "--delay", "1e300"], "delay: 1e+300 is not a number of seconds", None),
         (["test-noop", "--wall-limit", "inf"], "wall_limit: inf is not a number of seconds", None),
+        (
+            ["submit", "test-noop", "--unique", "a", "--unique-for", "nan"],
+            "unique: nan is not a number of seconds",
+            None,
+        ),
+        (
+            ["submit", "test-noop", "--unique", "a", "--unique-for", "inf"],
+            "unique: inf is not a number of seconds",
+            None,
+        ),
+        (["submit", "test-noop", "--unique", ""], "unique: an empty key", "leave it out"),
+        (["submit", "test-noop", "--organization", ""], "organization: '' is empty", None),
+        (["submit", "test-noop", "--unique", "\udcff"], "unique: '", None),
+        (
+            ["submit", "test-noop", "--key", "k", "--key-rate", "1/nan"],
+            "rate: 1 in nan seconds is none",
+            "from 1 to",
+        ),
+        (
+            ["submit", "test-noop", "--key", "k", "--key-rate", "1/inf"],
+            "rate: 1 in inf seconds is none",
+            "10 years",
+        ),
+        (
+            ["submit", "test-noop", "--key", "k", "--key-limit", "99999999999"],
+            "concurrency_limit: 99999999999 is not",
+            None,
+        ),
+        (
+            ["submit", "test-noop", "--retries", "99999999999999999999"],
+            "retries: 99999999999999999999 is not",
+            None,
+        ),
+        (["queues", "set", "test-noop", "--rate", "1/nan"], "rate: 1 in nan seconds is none", "10 years"),
+        (
+            ["queues", "set", "test-noop", "--max-running", "99999999999999999999"],
+            "--max-running: '99999999999999999999' is neither",
+            None,
+        ),
+        (["budgets", "set", "--limit", "inf"], "--limit inf: 'inf' is not a decimal number", "such as 2.50"),
+        (
+            ["budgets", "set", "--limit", "1e30"],
+            "--limit 1e30: a budget is more than nothing, and at most",
+            "such as 2.50",
+        ),
+        (
+            ["budgets", "set", "--limit", "5", "--type", "video", "--queue", "video"],
+            "--queue means the same as --type",
+            "one of the two",
+        ),
+        (["budgets", "set", "--limit", "5", "--organization", ""], "--organization: it has no name", None),
+        (
+            ["schedules", "add", "x", "* * * * * *", "test-noop"],
+            "'* * * * * *' is no cron expression",
+            "write five fields",
+        ),
+        (["schedules", "add", "", "@daily", "test-noop"], "a schedule needs a name", None),
         (["dead", "purge"], "name jobs by their ids", None),
         (
             ["cost", "--since", "yesterday"],

@@ -47,6 +47,15 @@ def test_jobs_run_after_those_that_they_depend_on(cli: Cli) -> None:
     assert states(cli)[patient] == "completed"
 
 
+def test_who_edits_a_dead_job_learns_that_another_has_its_key(cli: Cli) -> None:
+    dead = submit(cli, "test-fail", "InputError", "--unique", "one")
+    assert cli("work", "--drain").code == 1
+    submit(cli, "test-fail", "InputError", "--unique", "one")
+    edited = cli("dead", "edit", dead, "--priority", "low", "--retry")
+    assert (edited.code, edited.data["status"], edited.data["priority"]) == (1, "failed", "low")
+    assert "another job has its unique key" in edited.err
+
+
 def test_a_key_needs_a_limit(cli: Cli) -> None:
     for wrong in (["--key", "k"], ["--key-limit", "2"], ["--key", "k", "--key-rate", "fast"]):
         assert cli("submit", "test-noop", *wrong).code == 2

@@ -48,7 +48,9 @@ def test_everything_of_a_killed_runner_dies_within_two_seconds_without_a_restart
     assert time.monotonic() - killed < 2.0
 
 
-def test_a_killed_runners_jobs_complete_after_a_restart(workplace: Workplace) -> None:
+def test_a_killed_runners_jobs_complete_after_a_restart_before_their_lease_ends(workplace: Workplace) -> None:
+    # Whoever waits for that has to wait for an hour.
+    workplace.timing["lease"] = 3600.0
     out = workplace.root / "out"
     job = replace(workplace.job("test-sleep", seconds=3.0, output=True), output=to_url(out, Path("/")))
     with workplace.store() as store:
@@ -59,9 +61,7 @@ def test_a_killed_runners_jobs_complete_after_a_restart(workplace: Workplace) ->
         )
     runner.kill()
     assert not (out / "slept.txt").exists()
-    began = time.monotonic()
     assert workplace.started().wait() == 0
-    assert time.monotonic() - began < 15
     with workplace.store() as store:
         record = store.get(job.id)
         attempts = store.attempts(job.id)

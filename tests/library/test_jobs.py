@@ -38,6 +38,19 @@ def test_what_is_wrong_is_said_at_submit(jobs: Jobs) -> None:
         jobs.submit("test-echo", txet="hello")
     with pytest.raises(UnknownName, match="unknown job"):
         jobs.get("nobody")
+    with pytest.raises(UnknownName, match=r"priority 'hihg'(.|\n)*'high'"):
+        jobs.submit("test-noop", priority="hihg")
+    with pytest.raises(UnknownName, match="priority 'hihg'"):
+        next(jobs.map("test-noop", [{}], priority="hihg"))
+    with pytest.raises(UnknownName, match=r"state 'complete'(.|\n)*'completed'"):
+        jobs.list(status="complete")
+    for key in ("", "a\0b", "\udc80"):
+        with pytest.raises(UsageError, match="unique"):
+            jobs.submit("test-noop", unique=key)
+        with pytest.raises(UsageError, match="batch"):
+            jobs.submit("test-noop", batch=key)
+    with pytest.raises(UsageError, match="slots"):
+        jobs.drain(slots=0)
     assert jobs.list() == []
 
 

@@ -22,6 +22,16 @@ with pitchey_runner.open({store!r}, data_dir={data!r}) as jobs, jobs.work():
 print("done", len(results))
 """
 
+AWAITED = """
+import pitchey_runner
+async with pitchey_runner.open_async({store!r}, data_dir={data!r}) as jobs, jobs.work():
+    results = [each async for each in jobs.map("test-sleep", [{{"seconds": 0.2}}] * 4, show=True)]
+    await (await jobs.submit("test-sleep", seconds=0.5)).wait(60, show=True)
+    noop = await jobs.submit("test-noop")
+    found = [each async for each in jobs.as_completed([noop], show=True)]
+print("done", len(results), len(found))
+"""
+
 
 def _program(folder: Path) -> str:
     return PROGRAM.format(store=str(folder / "jobs.db"), data=str(folder / "data"))
@@ -78,6 +88,23 @@ def test_a_notebook_shows_bars_that_are_drawn_over(kernel: Any, tmp_path: Path) 
     ]
     (result,) = [each["data"] for each in _messages(kernel, "results[0]") if each["kind"] == "execute_result"]
     assert "completed" in result["text/html"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_awaited_twins_show_the_same(kernel: Any, tmp_path: Path) -> None:
+    code = AWAITED.format(store=str(tmp_path / "jobs.db"), data=str(tmp_path / "data"))
+    said = _messages(kernel, code)
+    assert [each for each in said if each["kind"] == "error"] == []
+    shown = [each["transient"]["display_id"] for each in said if each["kind"] == "display_data"]
+    assert len(shown) == 3
+    drawn = [each for each in said if each["kind"] in ("display_data", "update_display_data")]
+    for number, words in zip(shown, ("4 of 4", "1 of 1", "1 of 1"), strict=True):
+        last = [each for each in drawn if each["transient"]["display_id"] == number][-1]
+        assert words in last["data"]["text/html"]
+    assert [each["text"] for each in said if each["kind"] == "stream" and each["name"] == "stdout"] == [
+        "done 4 1\n"
+    ]
 
 
 def test_a_terminal_shows_bars(tmp_path: Path) -> None:

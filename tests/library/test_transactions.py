@@ -9,12 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, create_engine, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 from workplace import wait_until
 
 from pitchey_core.errors import StoreError, UnknownName, UsageError
 from pitchey_runner import Jobs, JobState
+from pitchey_runner.store.interface import Dependency
+from pitchey_runner.submission import JobRequest
 
 ORDERS = Table("their_order", MetaData(), Column("id", Integer, primary_key=True))
 
@@ -115,3 +130,33 @@ def test_another_database_is_refused(jobs: Jobs, tmp_path: Path) -> None:
     memory.dispose()
     with pytest.raises(UsageError, match="str is not an SQLAlchemy"):
         jobs.submit("test-noop", connection="jobs.db")  # type: ignore[arg-type]
+
+
+def test_what_is_refused_leaves_their_transaction_as_it_was(jobs: Jobs, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(ORDERS))
+        half = [JobRequest("test-noop", {}), JobRequest("test-noop", {}, depends_on=(Dependency("none"),))]
+        with pytest.raises(UnknownName):
+            jobs.submit_all(half, connection=connection)
+    assert (jobs.list(), _orders(engine)) == ([], 1)
+
+
+def test_an_engine_that_begins_its_transactions_itself_will_do(jobs: Jobs) -> None:
+    """As SQLAlchemy's documentation says to, for serializable transactions with pysqlite."""
+    own = create_engine(jobs.store.url)
+
+    @event.listens_for(own, "connect")
+    def connected(raw: sqlite3.Connection, _: object) -> None:
+        raw.isolation_level = None
+
+    @event.listens_for(own, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    with own.connect() as connection:
+        jobs.submit("test-noop", connection=connection)
+        connection.rollback()
+        kept = jobs.submit("test-noop", connection=connection)
+        connection.commit()
+    own.dispose()
+    assert jobs.list() == [kept]

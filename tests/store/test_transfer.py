@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from pitchey_core.pricing import Usage
 from pitchey_runner.store import open_store
 from pitchey_runner.store.checking import check_store
 from pitchey_runner.store.drivers import driver_of
+from pitchey_runner.store.new_job import Dependency, OnFailure, RateLimit, Unique
+from pitchey_runner.store.queue_records import (
+    Budget,
+    BudgetAction,
+    BudgetPeriod,
+    BudgetScope,
+    NewSchedule,
+    QueueLimits,
+)
 from pitchey_runner.store.records import Beat, CostGroup, JobFilter, ManifestCommit
 from pitchey_runner.store.tables import StoreTable
 from pitchey_runner.store.transfer import export_store, import_store
@@ -45,6 +55,28 @@ def fill(url: str) -> None:
         store.purge([each for each in gone if each])
 
 
+def fill_lines(url: str) -> None:
+    """Everything that is about queues: limits, keys, dependencies, schedules, budgets."""
+    rate = RateLimit(2, 90.5)
+    with open_store(url) as store:
+        store.limit_queue("code", QueueLimits(max_running=3, rate=rate, max_slots=2))
+        store.pause_queue("*", paused=True)
+        store.pause_queue("*", paused=False)
+        store.set_schedule(
+            NewSchedule("nightly", "30 2 * * *", job(unique=Unique("ä", 5.5)), "Europe/Berlin")
+        )
+        keyed = [job("code", concurrency_key="k", concurrency_limit=1, rate=rate) for _ in range(3)]
+        parent = job("code", unique=Unique("one"), organization_id="other")
+        child = job("code", depends_on=(Dependency(parent.id, OnFailure.HOLD),))
+        store.enqueue([parent, child, *keyed])
+        store.pause([keyed[2].id])
+        store.set_budget(Budget(BudgetScope.ALL, "*", BudgetPeriod.TOTAL, 2**62, BudgetAction.HOLD))
+        store.set_budget(Budget(BudgetScope.ORGANIZATION, "other", BudgetPeriod.MONTH, 10))
+        for claimed in store.claim(worker("w1"), "code", 5):
+            store.settle([failed(claimed.claim, cost_nanos=9)])
+        assert store.budget_events()
+
+
 def contents(url: str) -> dict[str, list[tuple[object, ...]]]:
     with driver_of(url).looking(url) as connection:
         return {
@@ -64,10 +96,10 @@ def exported(url: str) -> str:
 def test_every_row_comes_back(new_store: NewStore) -> None:
     source, target = new_store(), new_store()
     fill(source)
+    fill_lines(source)
     counts = import_store(target, io.StringIO(exported(source)))
     assert contents(target) == contents(source)
-    assert counts["job"] == 4
-    assert counts["ledger"] == 3
+    assert counts["job"] == 9
     assert check_store(target) == []
 
 
@@ -76,6 +108,7 @@ def test_from_one_database_to_the_other_and_back(
 ) -> None:
     here, there, back = str(empty_store), new_database(), str(tmp_path / "back.db")
     fill(here)
+    fill_lines(here)
     import_store(there, io.StringIO(exported(here)))
     assert contents(there) == contents(here)
     import_store(back, io.StringIO(exported(there)))
@@ -118,6 +151,16 @@ def test_work_goes_on_after_the_move_and_no_number_is_given_twice(new_store: New
         (lambda lines: [lines[0].replace('"0', '"9'), *lines[1:]], "schema 9"),
         (lambda lines: [*lines[:3], "{", *lines[3:]], "line 4"),
         (lambda lines: [lines[0], '{"table":"plans","columns":[]}', *lines[1:]], "'plans'"),
+        (
+            lambda lines: [lines[0], '{"table":["job"],"columns":[]}', *lines[1:]],
+            "which this version does not",
+        ),
+        (lambda lines: [lines[0], '{"table":"queue"}', *lines[1:]], "other columns of the table queue"),
+        (lambda lines: [lines[0], '{"table":"queue","columns":["name"]}', *lines[1:]], "other columns"),
+        (lambda lines: [each.replace('["w1",', '["w1",1,') for each in lines], "values in the table worker"),
+        (lambda lines: [*lines[:-1], lines[-1].replace('"counters"', '"count"')], "incomplete"),
+        (lambda lines: [*lines[:-1], re.sub(r'"job":\d+', '"job":"x"', lines[-1], count=1)], "counter of"),
+        (lambda lines: [*lines, lines[-1]], "incomplete"),
     ],
 )
 def test_a_spoilt_file_changes_nothing(
@@ -126,10 +169,18 @@ def test_a_spoilt_file_changes_nothing(
     source, target = new_store(), new_store()
     fill(source)
     before = contents(target)
-    lines = spoil(exported(source).splitlines())
+    whole = exported(source).splitlines()
+    lines = spoil(list(whole))
+    assert lines != whole
     with pytest.raises(InputError, match=message):
         import_store(target, io.StringIO("".join(f"{line}\n" for line in lines)))
     assert contents(target) == before
+
+
+def test_a_file_that_is_no_text_is_refused(new_store: NewStore) -> None:
+    spoilt = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\0"), encoding="utf-8")
+    with pytest.raises(InputError, match="not UTF-8"):
+        import_store(new_store(), spoilt)
 
 
 def test_a_store_with_jobs_is_not_written_over(new_store: NewStore) -> None:

@@ -16,15 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pitchey_core.errors import InputError, ToolFailed, UnknownName
+from pitchey_core.errors import ToolFailed, UnknownName
 from pitchey_core.process import Completed, ProcessLimits
 from pitchey_core.process.landlock import landlock_version
+from pitchey_document.isolated import pages_of_conversion
 from pitchey_document.office.findings import loaded_from_outside
 
 if TYPE_CHECKING:
     from pitchey_core.context import JobContext
 
-__all__ = ["convert_to_pdf", "count_pages"]
+__all__ = ["convert_to_pdf"]
 
 # How to read and how to write each kind. Left to guess, LibreOffice goes by the name and opens anything as anything.
 _FILTERS: Final = {
@@ -115,7 +116,7 @@ def convert_to_pdf(job: JobContext, source: Path, kind: str) -> Path:
         written = folder / "out" / "source.pdf"
         if not written.is_file() or not written.stat().st_size:
             raise _no_output(source, program, done.stderr + done.stdout)
-        pages = job.isolate(count_pages, os.fspath(written), source.name)
+        pages = job.isolate(pages_of_conversion, os.fspath(written), source.name)
         job.log.info("%s converted to %d pages in %.1f s", source.name, pages, done.wall_seconds)
         target = Path(tempfile.mkdtemp(prefix="pdf-", dir=job.workdir)) / "converted.pdf"
         written.rename(target)
@@ -172,29 +173,6 @@ def _all_text(source: Path) -> str:
             if quotes % 2 == 0:
                 commas = 0
     return "/".join(f"{each}/{_TEXT_COLUMN}" for each in range(1, min(columns, _MOST_COLUMNS) + 1))
-
-
-def count_pages(path: str, name: str) -> int:
-    """Pages of a PDF that was just written; called in a process of its own.
-
-    Raises:
-        InputError: There are none.
-        ToolFailed: It is no PDF.
-    """
-    import pypdfium2
-
-    try:
-        with pypdfium2.PdfDocument(path) as document:
-            pages = len(document)
-    except pypdfium2.PdfiumError as error:
-        raise ToolFailed(
-            f"LibreOffice made a file of {name} that is no PDF ({error})",
-            tool="soffice",
-            remedy="try another version of LibreOffice",
-        ) from error
-    if not pages:
-        raise InputError(f"{name} has no page to print", remedy="check that there is something in it")
-    return pages
 
 
 def _no_output(source: Path, program: Path, said: bytes) -> ToolFailed:

@@ -14,9 +14,11 @@ from pitchey_core.processor import Result
 from pitchey_runner.library.changes import until_async
 from pitchey_runner.library.job import Job, Progress, finished_result
 from pitchey_runner.library.jobs import Jobs
+from pitchey_runner.library.showing import showing
 from pitchey_runner.library.waiting import Waiting
 from pitchey_runner.library.worker import Worker
 from pitchey_runner.store.interface import JobRecord, JobState
+from pitchey_runner.submission import JobRequest
 
 __all__ = ["AsyncJob", "AsyncJobs"]
 
@@ -25,6 +27,16 @@ T = TypeVar("T")
 
 async def _call(call: Callable[..., T], *args: Any, **options: Any) -> T:
     return await anyio.to_thread.run_sync(partial(call, *args, **options))
+
+
+async def _joined(submit: Callable[..., T], connection: Any) -> T:
+    """Submit in a transaction: an asynchronous one goes on in this event loop, a statement at a time."""
+    if connection is None:
+        return await _call(submit)
+    if not hasattr(connection, "run_sync"):
+        return await _call(submit, connection=connection)
+    joined: T = await connection.run_sync(lambda sync: submit(connection=sync))
+    return joined
 
 
 class AsyncJob:
@@ -64,10 +76,13 @@ class AsyncJob:
         """See :attr:`Job.result`."""
         return await _call(lambda: self._job.result)
 
-    async def wait(self, timeout: float | None = None, *, check: bool = True) -> Result[Any]:  # noqa: ASYNC109
+    async def wait(
+        self, timeout: float | None = None, *, check: bool = True, show: bool = False  # noqa: ASYNC109
+    ) -> Result[Any]:  # fmt: skip
         """See :meth:`Job.wait`. Cancelling the wait leaves the job as it is."""
-        waiting = Waiting(self._jobs, [self.id])
-        (record,) = await until_async(self._jobs.store, waiting.look, timeout)
+        with showing(show) as view:
+            waiting = Waiting(self._jobs, [self.id], view=view)
+            (record,) = await until_async(self._jobs.store, waiting.look, timeout)
         return await _call(finished_result, self._jobs, record, check=check)
 
     async def cancel(self) -> JobState:
@@ -98,14 +113,15 @@ class AsyncJobs:
         **options: Any,
     ) -> AsyncJob:
         """See :meth:`Jobs.submit`; ``connection`` may be an ``AsyncConnection`` or ``AsyncSession``, too."""
-        submit = partial(self.sync.submit, processor, payload, **options)
-        if connection is None:
-            job = await _call(submit)
-        elif hasattr(connection, "run_sync"):
-            job = await connection.run_sync(lambda sync: submit(connection=sync))
-        else:
-            job = await _call(submit, connection=connection)
+        job = await _joined(partial(self.sync.submit, processor, payload, **options), connection)
         return AsyncJob(self.sync, job)
+
+    async def submit_all(
+        self, requests: Iterable[JobRequest], *, batch: str | None = None, connection: Any = None
+    ) -> list[AsyncJob]:
+        """See :meth:`Jobs.submit_all` and :meth:`submit`."""
+        submit = partial(self.sync.submit_all, requests, batch=batch)
+        return [AsyncJob(self.sync, job) for job in await _joined(submit, connection)]
 
     async def get(self, job_id: str) -> AsyncJob:
         """See :meth:`Jobs.get`."""
@@ -117,28 +133,31 @@ class AsyncJobs:
         payloads: Iterable[Mapping[str, Any]],
         *,
         check: bool = True,
+        show: bool = False,
         **options: Any,
     ) -> AsyncIterator[Result[Any]]:
         """See :meth:`Jobs.map`."""
-        flight = self.sync.flight(processor, payloads, **options)
-        try:
-            while await _call(flight.fill):
-                await until_async(self.sync.store, flight.look, None)
-                for record in flight.landed():
-                    yield await _call(finished_result, self.sync, record, check=check)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await _call(flight.cancel)
+        with showing(show) as view:
+            flight = self.sync.flight(processor, payloads, view=view, **options)
+            try:
+                while await _call(flight.fill):
+                    await until_async(self.sync.store, flight.look, None)
+                    for record in flight.landed():
+                        yield await _call(finished_result, self.sync, record, check=check)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _call(flight.cancel)
 
     async def as_completed(
-        self, jobs: Iterable[AsyncJob], *, timeout: float | None = None  # noqa: ASYNC109
+        self, jobs: Iterable[AsyncJob], *, timeout: float | None = None, show: bool = False  # noqa: ASYNC109
     ) -> AsyncIterator[AsyncJob]:  # fmt: skip
         """See :meth:`Jobs.as_completed`."""
         by_id = {job.id: job for job in jobs}
-        waiting = Waiting(self.sync, by_id)
-        while len(waiting):
-            for record in await until_async(self.sync.store, waiting.look, timeout):
-                yield by_id[record.id]
+        with showing(show) as view:
+            waiting = Waiting(self.sync, by_id, view=view)
+            while len(waiting):
+                for record in await until_async(self.sync.store, waiting.look, timeout):
+                    yield by_id[record.id]
 
     @asynccontextmanager
     async def work(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, Union
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Union
 
+from pitchey_core.errors import UnknownName
 from pitchey_core.host import Host
 from pitchey_core.processor import Result
 from pitchey_core.registry import Registry
@@ -39,6 +40,8 @@ Transaction = Union["Connection", "Session"]
 
 Outputs = str | Path | Callable[[Mapping[str, Any]], str | Path] | None
 """A folder for all jobs, or a function that names one for each payload."""
+
+W = TypeVar("W", Priority, JobState)
 
 _MOST_IN_FLIGHT: Final = 1000
 
@@ -119,7 +122,7 @@ class Jobs:
             {**(payload or {}), **fields},
             output=None if output is None else str(output),
             overwrite=overwrite,
-            priority=Priority(priority),
+            priority=_one_of(Priority, priority),
             delay_seconds=delay,
             wall_limit=wall_limit,
             instance_type=instance_type,
@@ -204,9 +207,8 @@ class Jobs:
         view: View | None = None,
     ) -> Flight:
         """The jobs of :meth:`map`, for those who wait in their own way."""
-        requests = (
-            _request(processor, payload, output, overwrite, Priority(priority)) for payload in payloads
-        )
+        urgency = _one_of(Priority, priority)
+        requests = (_request(processor, payload, output, overwrite, urgency) for payload in payloads)
         total = len(payloads) if isinstance(payloads, Collection) else None
         return Flight(self, requests, most=max_in_flight, total=total, view=view)
 
@@ -266,7 +268,7 @@ class Jobs:
 
         Args:
             types: Only jobs of these processors.
-            slots: Most jobs at a time; default: what the host can.
+                slots: Most jobs at a time; default: what the host can.
         """
         worker = Worker(self.store, self.host, types=types, slots=slots)
         self._workers.append(worker)
@@ -315,16 +317,29 @@ class Jobs:
             batch: Only those of this batch.
 
         Raises:
-            UnknownName: There is no such processor.
+            UnknownName: There is no such processor, or no such state.
         """
         states = [status] if isinstance(status, str) else status
         types = [type] if isinstance(type, str) else type
         where = JobFilter(
-            states=[JobState(state) for state in states],
+            states=[_one_of(JobState, state) for state in states],
             types=[self.registry.spec(name).name for name in types],
             batch_id=batch,
         )
         return [Job(self, record.id) for record in self.store.list(where, limit=limit)]
+
+
+def _one_of(words: type[W], word: str) -> W:
+    """A word as the one that it is.
+
+    Raises:
+        UnknownName: It is none of them.
+    """
+    try:
+        return words(word)
+    except ValueError:
+        kind = "priority" if words is Priority else "state"
+        raise UnknownName(kind, word, [each.value for each in words]) from None
 
 
 def _request(

@@ -12,7 +12,7 @@ from typing import Final, Self
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pitchey_core.errors import StoreError
+from pitchey_core.errors import StoreError, UsageError
 from pitchey_core.host import Host
 from pitchey_runner.library.job import Progress
 from pitchey_runner.store.interface import JobState, JobStore
@@ -40,6 +40,8 @@ class Worker:
         slots: int | None = None,
         drain: bool = False,
     ) -> None:
+        if slots is not None and slots < 1:
+            raise UsageError(f"slots: with {slots} nothing would ever run")
         self.ended: Counter[JobState] = Counter()
         self.progress: dict[str, Progress] = {}
         self._supervisor = Supervisor(store, host, types=types, max_slots=slots, watcher=self._watch)

@@ -24,6 +24,7 @@ PUNCTUAL_MICROS = 60_000_000
 
 _OURS = uuid.UUID("5f0ee8a5-6c3a-4f86-9a54-3d4f3a1f6f0e")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS = 5
 _SHORTHAND = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -50,16 +51,24 @@ def first_fire(cron: str, timezone: str, after: int) -> int:
             f"there is no time zone {timezone!r}", remedy="use an IANA name such as Europe/Berlin, or UTC"
         ) from None
     start = (_EPOCH + timedelta(microseconds=after)).astimezone(zone)
+    fields = _SHORTHAND.get(cron, cron)
+    # A sixth would be seconds, which nobody looks at often enough.
+    if len(fields.split()) != _FIELDS:
+        raise _no_expression(cron, "Wrong number of fields")
     try:
-        fire: datetime = next(CronSim(_SHORTHAND.get(cron, cron), start))
+        fire: datetime = next(CronSim(fields, start))
     except CronSimError as error:
-        raise UsageError(
-            f"{cron!r} is no cron expression: {error}",
-            remedy="write five fields: minute hour day month weekday, such as '30 2 * * *' for half past two",
-        ) from None
+        raise _no_expression(cron, error) from None
     except StopIteration:
         raise UsageError(f"the cron expression {cron!r} never comes true") from None
     return (fire.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _no_expression(cron: str, why: object) -> UsageError:
+    return UsageError(
+        f"{cron!r} is no cron expression: {why}",
+        remedy="write five fields: minute hour day month weekday, such as '30 2 * * *' for half past two",
+    )
 
 
 def fire_times(schedule: NewSchedule, due: int, now: int) -> tuple[int | None, int]:
@@ -70,7 +79,7 @@ def fire_times(schedule: NewSchedule, due: int, now: int) -> tuple[int | None, i
     """
     late = now - PUNCTUAL_MICROS
     last = due
-    if last < late:
+    if last <= late:
         # Most of what was missed is skipped at one go; the last of it is what a run once would stand for.
         last = _last_before(schedule, due, now)
     wanted = last >= late or schedule.missed is Missed.ONCE

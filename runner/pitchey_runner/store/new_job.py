@@ -5,9 +5,16 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Dependency", "NewJob", "OnFailure", "Priority", "RateLimit", "Unique"]
+from pitchey_core.errors import UsageError
+
+__all__ = ["LONGEST_SECONDS", "MOST", "Dependency", "NewJob", "OnFailure", "Priority", "RateLimit", "Unique"]
+
+LONGEST_SECONDS: Final = 10 * 365 * 86_400.0
+"""No delay, limit or period is longer than ten years: times are kept in integer microseconds."""
+MOST: Final = 2**31 - 1
+"""No count is higher."""
 
 
 class Priority(StrEnum):
@@ -52,14 +59,23 @@ class Unique:
     Attributes:
         seconds: The key is taken for so long from the enqueueing on, whatever becomes of the job; ``None``:
             until the job is finished.
+
+    Raises:
+        UsageError: The key is empty, or the time is none.
     """
 
     key: str
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.seconds is not None and self.seconds <= 0:
-            raise ValueError(f"a key is taken for more than {self.seconds} seconds")
+        if not self.key:
+            raise UsageError(
+                "unique: an empty key would make all jobs one", remedy="leave it out, or name one"
+            )
+        if self.seconds is not None and not 0 < self.seconds <= LONGEST_SECONDS:
+            raise UsageError(
+                f"unique: {self.seconds} is not a number of seconds above 0, up to 10 years, to take a key for"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +83,28 @@ class RateLimit:
     """So many starts in so many seconds: a token bucket that holds ``count`` and fills evenly.
 
     After a quiet time ``count`` jobs may start at once, then one each ``seconds / count``.
+
+    Raises:
+        UsageError: It would let nothing start, or is longer than ten years.
     """
 
     count: int
     seconds: float
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.seconds <= 0:
-            raise ValueError(f"a rate of {self.count} in {self.seconds} seconds lets nothing start")
+        if not (1 <= self.count <= MOST and 0 < self.seconds <= LONGEST_SECONDS):
+            raise UsageError(
+                f"rate: {self.count} in {self.seconds} seconds is none",
+                remedy=f"a count from 1 to {MOST}, in more than 0 seconds, up to 10 years",
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
     """A job to enqueue.
+
+    Raises:
+        UsageError: There is a key without a limit, or a limit without a key, or one that lets nothing run.
 
     Attributes:
         type: Name of the processor, never an alias; also the name of the queue.
@@ -130,6 +155,6 @@ class NewJob:
     def __post_init__(self) -> None:
         limited = self.concurrency_limit is not None or self.rate is not None
         if limited != (self.concurrency_key is not None):
-            raise ValueError("a concurrency_key needs a concurrency_limit or a rate, and they need a key")
-        if self.concurrency_limit is not None and self.concurrency_limit < 1:
-            raise ValueError(f"concurrency_limit: with {self.concurrency_limit} at a time it never runs")
+            raise UsageError("a concurrency_key needs a concurrency_limit or a rate, and they need a key")
+        if self.concurrency_limit is not None and not 1 <= self.concurrency_limit <= MOST:
+            raise UsageError(f"concurrency_limit: {self.concurrency_limit} is not a number from 1 to {MOST}")

@@ -11,8 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pitchey_core.pricing import format_usd
-from pitchey_runner.store.new_job import NewJob, OnFailure, RateLimit
+from pitchey_core.errors import UsageError
+from pitchey_core.pricing import NANOS_PER_USD, format_usd
+from pitchey_runner.store.new_job import MOST, NewJob, OnFailure, RateLimit
 
 __all__ = [
     "ALL_QUEUES",
@@ -43,6 +44,8 @@ ALL_QUEUES = "*"
 THRESHOLDS = (50, 80, 100)
 """Per cent of a budget at which an event is recorded, once in each period."""
 
+_MOST_NANOS = 9_000_000_000 * NANOS_PER_USD
+
 
 class Hold(StrEnum):
     """Why a ``pending`` job is kept out of the line of those that could be claimed."""
@@ -61,11 +64,19 @@ class QueueLimits:
         max_running: Most jobs at a time.
         rate: How often jobs may start.
         max_slots: Most slots on one host; instead of the settings' figure.
+
+    Raises:
+        UsageError: One of them would let nothing run.
     """
 
     max_running: int | None = None
     rate: RateLimit | None = None
     max_slots: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_running", self.max_running), ("max_slots", self.max_slots)):
+            if value is not None and not 1 <= value <= MOST:
+                raise UsageError(f"{name}: {value} is not a number from 1 to {MOST}; a queue can be paused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +113,12 @@ class NewSchedule:
     """Jobs that are enqueued by the clock.
 
     Attributes:
-        cron: Five fields, or six with seconds last, or ``@daily`` and the like.
+        cron: Five fields, or ``@daily`` and the like.
         timezone: IANA name; the fields are read in it, across changes to and from summer time.
         template: The job; each firing enqueues one like it, under a new id.
+
+    Raises:
+        UsageError: It has no name.
     """
 
     name: str
@@ -113,6 +127,10 @@ class NewSchedule:
     timezone: str = "UTC"
     missed: Missed = Missed.SKIP
     enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise UsageError("a schedule needs a name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +183,8 @@ class Budget:
     action: BudgetAction = BudgetAction.WARN
 
     def __post_init__(self) -> None:
-        if self.limit_nanos < 1:
-            raise ValueError("a budget is more than nothing")
+        if not 1 <= self.limit_nanos <= _MOST_NANOS:
+            raise ValueError("a budget is more than nothing, and at most nine billion dollars")
         if (self.scope is BudgetScope.ALL) != (self.target == ALL_QUEUES):
             raise ValueError(f"the scope {self.scope.value!r} does not go with the target {self.target!r}")
 

@@ -143,7 +143,8 @@ class ClaimedJob:
 class JobEdit:
     """Changes to a job that is not running and not completed; ``None`` leaves what is there.
 
-    A new priority moves the job in the line, from its old due time on.
+    A new priority moves the job in the line, from its old due time on. Digest and size are those of a new payload's
+    inputs, and go with one.
     """
 
     payload: dict[str, Any] | None = None
@@ -151,6 +152,8 @@ class JobEdit:
     max_attempts: int | None = None
     instance_type: str | None = None
     wall_limit: float | None = None
+    input_digest: str | None = None
+    input_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,19 +69,34 @@ def import_store(url: str, source: IO[str]) -> dict[str, int]:
 
 
 def _fill(connection: Connection, lines: Iterator[Any]) -> dict[str, int]:
-    tables = StoreTable.metadata.tables
     counts: dict[str, int] = {}
     header = next(lines, None)
     while isinstance(header, dict) and "table" in header:
-        if header["table"] not in tables:
-            raise InputError(f"the export has a table {header['table']!r}, which this version does not know")
-        table = tables[header["table"]]
+        table = _table(header)
         counts[table.name], header = _fill_table(connection, table, header["columns"], lines)
-    if not isinstance(header, dict) or header.get("rows") != counts:
+    end = header if isinstance(header, dict) else {}
+    if "counters" not in end or end.get("rows") != counts or next(lines, None) is not None:
         raise InputError("the export is incomplete: nothing was imported", remedy="export the store again")
     for table in counted_tables():
-        advance(connection, table, int(header["counters"].get(table.name, 0)))
+        advance(connection, table, _number(end["counters"], table.name))
     return counts
+
+
+def _table(header: dict[str, Any]) -> Table:
+    tables = StoreTable.metadata.tables
+    name, columns = str(header["table"]), header.get("columns")
+    if name not in tables:
+        raise InputError(f"the export has a table {name!r}, which this version does not know")
+    if not isinstance(columns, list) or sorted(map(str, columns)) != sorted(tables[name].columns.keys()):
+        raise InputError(f"the export has other columns of the table {name} than this version")
+    return tables[name]
+
+
+def _number(counters: Any, name: str) -> int:
+    try:
+        return int(counters.get(name, 0))
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(f"the export's counter of the table {name} is no number") from None
 
 
 def _fill_table(
@@ -95,6 +110,8 @@ def _fill_table(
             if not isinstance(line, list):
                 after.append(line)
                 return
+            if len(line) != len(columns):
+                raise InputError(f"the export has a row of {len(line)} values in the table {table.name}")
             yield dict(zip(columns, line, strict=True))
 
     count = 0
@@ -106,11 +123,15 @@ def _fill_table(
 
 
 def _lines(source: IO[str]) -> Iterator[Any]:
-    for number, line in enumerate(source, start=1):
-        try:
+    done = 0
+    try:
+        for line in source:
             yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"line {number} of the export is not JSON: {error}") from error
+            done += 1
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {done + 1} of the export is not JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the export is not UTF-8 text after its line {done}") from error
 
 
 def _check_header(header: Any) -> None:

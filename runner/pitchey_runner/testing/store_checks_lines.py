@@ -223,7 +223,7 @@ class LineChecks:
     def test_an_edit_changes_what_is_not_running(self, store: JobStore) -> None:
         first, second = job(), job()
         store.enqueue([first, second])
-        edit = JobEdit({"input_url": "file:///other.mp4"}, Priority.HIGH, 9, "lite", 4.5)
+        edit = JobEdit({"input_url": "file:///other.mp4"}, Priority.HIGH, 9, "lite", 4.5, "d", 7)
         assert store.edit(second.id, edit) is JobState.PENDING
         (claimed,) = store.claim(worker(), "video", 1)
         assert (claimed.claim.job_id, claimed.payload) == (second.id, edit.payload)
@@ -236,6 +236,19 @@ class LineChecks:
         assert record is not None
         assert record.max_attempts == 2
         assert store.events(job_id=second.id)[-1].data == {"fields": ["max_attempts"]}
+
+    def test_an_edited_job_is_learned_from_by_the_size_of_its_new_input(self, store: JobStore) -> None:
+        sizes = []
+        for edit in (JobEdit({"n": 2}, input_bytes=7), JobEdit({"n": 2}), JobEdit(max_attempts=2)):
+            edited = job("code", input_bytes=5)
+            store.enqueue([edited])
+            store.edit(edited.id, edit)
+            (claimed,) = store.claim(worker(), "code", 1)
+            store.settle([completed(claimed.claim)])
+            estimate = store.estimate("code")
+            assert estimate is not None
+            sizes.append((estimate.least_bytes, estimate.most_bytes))
+        assert sizes == [(7, 7), (7, 7), (5, 7)], "the second one's is not known"
 
     def test_old_jobs_are_purged_state_by_state(self, store: JobStore, clock: ManualClock) -> None:
         store.enqueue([job() for _ in range(4)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -102,6 +103,32 @@ class ScheduleChecks:
         assert not store.remove_schedule("s")
         assert store.schedules() == []
 
+    def test_a_schedule_set_or_resumed_as_it_is_passes_over_no_time(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        schedule = NewSchedule("s", "0 3 * * *", job(), missed=Missed.ONCE)
+        store.set_schedule(schedule)
+        (before,) = store.schedules()
+        until(clock, store, before.next_fire_at + timedelta(hours=1))
+        store.set_schedule(replace(schedule, template=job(priority=Priority.LOW)))
+        assert store.enable_schedule("s", enabled=True)
+        (job_id,) = store.fire_schedules()
+        fired = store.get(job_id)
+        assert fired is not None
+        assert fired.priority is Priority.LOW
+        store.set_schedule(replace(schedule, cron="0 4 * * *"))
+        (after,) = store.schedules()
+        assert (after.next_fire_at.hour, after.last_job_id) == (4, job_id)
+
+    def test_no_time_is_passed_over_by_who_comes_a_minute_late_to_the_moment(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        store.set_schedule(NewSchedule("s", "* * * * *", job()))
+        (record,) = store.schedules()
+        until(clock, store, record.next_fire_at + timedelta(minutes=1))
+        assert len(store.fire_schedules()) == 1
+        assert store.schedules()[0].last_fire_at == record.next_fire_at + timedelta(minutes=1)
+
     def test_a_schedule_set_anew_fires_no_time_twice(self, store: JobStore, clock: ManualClock) -> None:
         schedule = NewSchedule("s", "* * * * *", job())
         store.set_schedule(schedule)
@@ -141,7 +168,12 @@ class ScheduleChecks:
         assert store.ready() == {"code": 1}
 
     def test_nonsense_is_refused(self, store: JobStore) -> None:
-        for cron, zone in (("every day", "UTC"), ("61 * * * *", "UTC"), ("* * * * *", "Mars/Olympus")):
+        for cron, zone in (
+            ("every day", "UTC"),
+            ("61 * * * *", "UTC"),
+            ("* * * * * *", "UTC"),
+            ("* * * * *", "Mars/Olympus"),
+        ):
             with pytest.raises(UsageError, match=r"cron|time zone"):
                 store.set_schedule(NewSchedule("s", cron, job(), timezone=zone))
         with pytest.raises(ValueError, match="depends"):

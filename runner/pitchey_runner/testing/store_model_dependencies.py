@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from pitchey_core.errors import Cancelled, StoreError, UnknownName
 from pitchey_runner.store.interface import (
@@ -145,10 +146,13 @@ class ModelDependencies(ModelLines):
             if job is None:
                 return None
             changes = {
-                name: value for name in JobEdit.__slots__ if (value := getattr(edit, name)) is not None
+                name: value
+                for name in JobEdit.__slots__
+                if (value := getattr(edit, name)) is not None and not name.startswith("input_")
             }
             if job.state in _WAITING | {_S.FAILED, _S.CANCELLED} and job.manifest is None and changes:
-                job.new = replace(job.new, **changes)
+                inputs: dict[str, Any] = {"input_digest": edit.input_digest, "input_bytes": edit.input_bytes}
+                job.new = replace(job.new, **changes, **(inputs if edit.payload is not None else {}))
                 self._event(job, "edited", {"fields": sorted(changes)})
                 self._rebalance()
             return job.state

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pitchey_core.errors import BudgetExceeded
 from pitchey_runner.store.estimating import RECENT, Sample, estimate_from
@@ -128,9 +128,9 @@ class ModelMoney(ModelReader):
                     )
                 )
 
-    def _free_held_by_budgets(self) -> Any:
+    @abstractmethod
+    def _free_held_by_budgets(self) -> None:
         """Whatever budgets have held is put in line again, where the next claim judges it anew."""
-        raise NotImplementedError
 
 
 def _moment(at: int) -> datetime:

@@ -21,8 +21,12 @@ class ModelSchedules(ModelDependencies):
     def set_schedule(self, schedule: NewSchedule) -> None:
         with self._guard:
             schedule = replace(schedule, template=job_from(template_of(schedule.template)))
-            at = first_fire(schedule.cron, schedule.timezone, self._clock())
-            self._schedules[schedule.name] = ScheduleRecord(schedule, _moment(at), None, None)
+            at = _moment(first_fire(schedule.cron, schedule.timezone, self._clock()))
+            record = self._schedules.get(schedule.name) or ScheduleRecord(schedule, at, None, None)
+            before = record.schedule
+            if before.enabled and (before.cron, before.timezone) == (schedule.cron, schedule.timezone):
+                at = record.next_fire_at
+            self._schedules[schedule.name] = replace(record, schedule=schedule, next_fire_at=at)
 
     def remove_schedule(self, name: str) -> bool:
         with self._guard:
@@ -31,8 +35,8 @@ class ModelSchedules(ModelDependencies):
     def enable_schedule(self, name: str, *, enabled: bool) -> bool:
         with self._guard:
             record = self._schedules.get(name)
-            if record is None:
-                return False
+            if record is None or record.schedule.enabled == enabled:
+                return record is not None
             schedule = replace(record.schedule, enabled=enabled)
             at = first_fire(schedule.cron, schedule.timezone, self._clock())
             self._schedules[name] = replace(record, schedule=schedule, next_fire_at=_moment(at))

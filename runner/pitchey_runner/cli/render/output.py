@@ -17,8 +17,14 @@ _WIDTH_OF_FILES: Final = 160
 
 
 def write_json(data: Mapping[str, Any]) -> None:
-    """One object on one line of stdout."""
-    click.echo(json.dumps(data))
+    """One object on one line of stdout, where whoever reads finds it at once.
+
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+    """
+    # Not by click.echo, which asks anew for each line what kind of stream this is: JSON has nothing to be stripped of.
+    sys.stdout.write(json.dumps(data) + "\n")
+    sys.stdout.flush()
 
 
 def write_table(

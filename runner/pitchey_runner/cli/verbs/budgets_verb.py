@@ -48,7 +48,9 @@ def set_(
     action: str,
 ) -> None:
     """Set a budget: for all jobs, or those of a type or an organization."""
-    scope, target = _whose(invocation, job_type or queue, organization)
+    if job_type is not None and queue is not None:
+        raise UsageError("--queue means the same as --type", remedy="give one of the two")
+    scope, target = _whose(invocation, queue if job_type is None else job_type, organization)
     try:
         budget = Budget(scope, target, BudgetPeriod(per), parse_usd(limit), BudgetAction(action))
     except ValueError as error:
@@ -86,9 +88,13 @@ def events(invocation: Invocation, limit: int, after: int) -> None:
 
 
 def _whose(invocation: Invocation, job_type: str | None, organization: str | None) -> tuple[BudgetScope, str]:
-    if job_type and organization:
+    if job_type is not None and organization is not None:
         raise UsageError("a budget is for a type or for an organization", remedy="set one for each")
-    if job_type:
+    if job_type is not None:
         (name,) = invocation.job_types([job_type])
         return BudgetScope.TYPE, name
-    return (BudgetScope.ORGANIZATION, organization) if organization else (BudgetScope.ALL, ALL_QUEUES)
+    if organization is None:
+        return BudgetScope.ALL, ALL_QUEUES
+    if not organization:
+        raise UsageError("--organization: it has no name")
+    return BudgetScope.ORGANIZATION, organization

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pitchey_runner.cli.render.changes import show_count
 from pitchey_runner.cli.render.jobs import show_job, show_jobs
 from pitchey_runner.cli.when import SINCE
 from pitchey_runner.store.interface import JobEdit, JobFilter, JobState, JobStore, Priority
+from pitchey_runner.submission import inputs_of
 
 __all__ = ["dead_verb"]
 
@@ -105,7 +107,7 @@ def edit(
     instance_type: str | None,
     wall_limit: float | None,
     again: bool,
-) -> None:
+) -> int:
     """Change a failed job, and with --retry run it again."""
     from pitchey_runner.cli.yaml_values import assignments
 
@@ -113,20 +115,23 @@ def edit(
     with invocation.open_store() as store:
         (wanted,) = _named(store, (job_id,))
         record = existing_job(store, wanted)
-        payload = {key: value for key, value in record.payload.items() if key not in gone} | assignments(
-            values
-        )
         changes = JobEdit(
-            payload=host.normalise(record.type, payload, base=Path.cwd()) if values or gone else None,
             priority=None if priority is None else Priority(priority),
             max_attempts=None if retries is None else retries + 1,
             instance_type=None if instance_type is None else host.instance(instance_type).name,
             wall_limit=wall_limit,
         )
+        if values or gone:
+            kept = {key: value for key, value in record.payload.items() if key not in gone}
+            payload = host.normalise(record.type, kept | assignments(values), base=Path.cwd())
+            changes = replace(changes, **inputs_of(host, record.type, payload), payload=payload)
         store.edit(wanted, changes)
-        if again:
-            store.retry([wanted])
+        (state,) = store.retry([wanted]) if again else [None]
         show_job(existing_job(store, wanted), store.attempts(wanted), as_json=invocation.as_json)
+    if state is JobState.FAILED:
+        click.echo(f"{wanted} stays failed: another job has its unique key", err=True)
+        return 1
+    return 0
 
 
 @dead_verb.command("retry")

@@ -11,6 +11,7 @@ from pitchey_runner.cli.invocation import Invocation
 from pitchey_runner.cli.render.queues import show_queue_paused, show_queues
 from pitchey_runner.cli.requests import rate_from
 from pitchey_runner.store.interface import ALL_QUEUES, JobStore, QueueLimits, QueueRecord
+from pitchey_runner.store.new_job import MOST
 
 __all__ = ["queues_verb"]
 
@@ -97,6 +98,6 @@ def _limits(store: JobStore, queue: str) -> QueueLimits:
 def _number(option: str, text: str) -> int | None:
     if text == "none":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{option}: {text!r} is neither a number from 1 on nor none")
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST):
+        raise UsageError(f"{option}: {text!r} is neither a number from 1 to {MOST} nor none")
     return int(text)

@@ -119,7 +119,10 @@ SELECT id, claim_seq FROM job INDEXED BY job_worker
 
 EDIT = """
 UPDATE job
-   SET payload = coalesce(:payload, payload), priority = coalesce(:priority, priority),
+   SET payload = coalesce(:payload, payload),
+       input_digest = CASE WHEN :payload IS NULL THEN input_digest ELSE :input_digest END,
+       input_bytes = CASE WHEN :payload IS NULL THEN input_bytes ELSE :input_bytes END,
+       priority = coalesce(:priority, priority),
        sort_key = run_at - coalesce(:head_start, run_at - sort_key),
        max_attempts = coalesce(:max_attempts, max_attempts),
        instance_type = coalesce(:instance_type, instance_type), wall_limit = coalesce(:wall_limit, wall_limit)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 # -- schedules ------------------------------------------------------------------------------------
 
+# Set again as it is, it keeps its time: one that has come, and was not seen to yet, must not be passed over.
 SET_SCHEDULE = """
 INSERT INTO schedule (name, cron, timezone, missed, enabled, template, created_at, next_fire_at)
 VALUES (:name, :cron, :timezone, :missed, :enabled, :template, :now, :next_fire_at)
 ON CONFLICT (name) DO UPDATE SET
     cron = excluded.cron, timezone = excluded.timezone, missed = excluded.missed, enabled = excluded.enabled,
-    template = excluded.template, created_at = excluded.created_at, next_fire_at = excluded.next_fire_at,
-    last_fire_at = NULL, last_job_id = NULL
+    template = excluded.template, created_at = excluded.created_at,
+    next_fire_at = CASE WHEN schedule.cron = excluded.cron AND schedule.timezone = excluded.timezone
+                         AND schedule.enabled = 1 THEN schedule.next_fire_at ELSE excluded.next_fire_at END
 """
 
 SCHEDULES = "SELECT * FROM schedule ORDER BY name"

@@ -70,7 +70,11 @@ def set_paused(
 
 
 def edit(connection: SqlConnection, now: int, job_id: str, changes: JobEdit) -> JobState | None:
-    fields = sorted(name for name in JobEdit.__slots__ if getattr(changes, name) is not None)
+    fields = sorted(
+        name
+        for name in JobEdit.__slots__
+        if getattr(changes, name) is not None and not name.startswith("input_")
+    )
     named = {
         "id": job_id,
         "payload": to_json(changes.payload),
@@ -79,6 +83,8 @@ def edit(connection: SqlConnection, now: int, job_id: str, changes: JobEdit) -> 
         "max_attempts": changes.max_attempts,
         "instance_type": changes.instance_type,
         "wall_limit": changes.wall_limit,
+        "input_digest": changes.input_digest,
+        "input_bytes": changes.input_bytes,
     }
     row = connection.execute(statements.EDIT, named).fetchone() if fields else None
     if row is not None:

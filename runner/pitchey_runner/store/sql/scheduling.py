@@ -6,9 +6,10 @@ Every function here runs inside the store's transaction; ``now`` is in microseco
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
-from pitchey_core.errors import BudgetExceeded
+from pitchey_core.errors import BudgetExceeded, UsageError
 from pitchey_runner.store.firing import fire_times, first_fire, job_from, job_of, template_of
 from pitchey_runner.store.queue_records import Missed, NewSchedule, ScheduleRecord
 from pitchey_runner.store.records import NewJob
@@ -19,6 +20,8 @@ from pitchey_runner.store.sql.rows import moment, to_json
 from pitchey_runner.store.sql.statements import STATE_OF
 
 __all__ = ["as_schedule", "enable_schedule", "fire_schedules", "remove_schedule", "set_schedule"]
+
+_log = logging.getLogger(__name__)
 
 
 def as_schedule(row: Any) -> ScheduleRecord:
@@ -56,8 +59,9 @@ def remove_schedule(connection: SqlConnection, _now: int, name: str) -> bool:
 
 def enable_schedule(connection: SqlConnection, now: int, name: str, enabled: bool) -> bool:
     row = connection.execute(statements.SCHEDULE, {"name": name}).fetchone()
-    if row is None:
-        return False
+    if row is None or bool(row["enabled"]) == enabled:
+        # As it is already: a time that has come, and was not seen to yet, must not be passed over.
+        return row is not None
     fire_at = first_fire(row["cron"], row["timezone"], now)
     named = {"name": name, "enabled": int(enabled), "next_fire_at": fire_at}
     connection.execute(statements.ENABLE_SCHEDULE, named)
@@ -67,8 +71,13 @@ def enable_schedule(connection: SqlConnection, now: int, name: str, enabled: boo
 def fire_schedules(connection: SqlConnection, now: int) -> list[str]:
     fired = []
     for row in connection.execute(statements.DUE_SCHEDULES, {"now": now}).fetchall():
-        schedule = as_schedule(row).schedule
-        fire_at, after = fire_times(schedule, row["next_fire_at"], now)
+        try:
+            schedule = as_schedule(row).schedule
+            fire_at, after = fire_times(schedule, row["next_fire_at"], now)
+        except UsageError as error:
+            # A time zone that this host does not know, for one: the others' times have come all the same.
+            _log.warning("schedule %s cannot fire here: %s", row["name"], error)
+            continue
         named = {"name": schedule.name, "due": row["next_fire_at"], "next_fire_at": after, "fire_at": fire_at}
         if connection.execute(statements.ADVANCE_SCHEDULE, named).rowcount == 0 or fire_at is None:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.exc import IntegrityError
 
-from pitchey_core.errors import StoreError
+from pitchey_core.errors import StoreError, UsageError
 from pitchey_runner.store.records import NewJob
 from pitchey_runner.store.sql import producing
 from pitchey_runner.store.sqlite.failures import translated
@@ -29,7 +29,9 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
     _check_database(path, joined)
     _begin_to_write(path, joined)
     rows = producing.prepare(jobs, None)
-    return producing.enqueue(joined, time.time_ns() // 1000, rows, None)
+    # What cannot be enqueued leaves the transaction as it was, without half of the jobs.
+    with connection.begin_nested():
+        return producing.enqueue(joined, time.time_ns() // 1000, rows, None)
 
 
 class _Rows:
@@ -97,10 +99,20 @@ def _check_database(path: Path, connection: _JoinedConnection) -> None:
 
 def _begin_to_write(path: Path, connection: _JoinedConnection) -> None:
     """Hold the database's write lock before anything is read: the numbers that jobs get depend on it."""
-    raw = connection.sqlalchemy.connection.driver_connection
-    if getattr(raw, "in_transaction", False):
+    sqlalchemy = connection.sqlalchemy
+    raw: Any = sqlalchemy.connection.driver_connection
+    if raw.in_transaction:
         # Changes nothing, but asks for the lock all the same.
         connection.execute("UPDATE job SET state = state WHERE FALSE")
+        return
+    if raw.isolation_level is None:
+        raise UsageError(
+            "connection: it commits each statement by itself, so there is no transaction to enqueue in",
+            remedy="leave out isolation_level='AUTOCOMMIT' there, or submit without connection",
+        )
+    if sqlalchemy.dialect.is_async:
+        # Who waits for a lock file holds up the event loop, and with it whoever is to let go of the lock.
+        connection.execute("BEGIN IMMEDIATE")
         return
     with translated(path):
         lock = WriterLock(path)
