@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -48,9 +49,12 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
     try:
         now = ours.execute(f"SELECT {CLOCK} AS now, {ANNOUNCE}").fetchall()[0]["now"]
         answers = producing.enqueue(ours, int(now), producing.prepare(jobs, None), None)
+        ours.answered()
         # Heard when, and if, the transaction commits.
         raw.execute(f"NOTIFY {CHANNEL}")
     except psycopg.Error as error:
+        with suppress(psycopg.Error):
+            ours.answered()
         raise StoreError(
             f"the jobs were not enqueued: {error}", remedy="roll the transaction back and try again"
         ) from error

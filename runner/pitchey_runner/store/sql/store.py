@@ -139,13 +139,13 @@ class SqlStore(QueueHalf):
         *,
         limit: int = 500,
     ) -> list[Rescue]:
-        named = {"dead": to_json(sorted(dead_workers)), "now": self._clock()}
-        if limit <= 0 or not self._read(statements.ANY_LOST, named):
+        named = {"dead": to_json(sorted(dead_workers))}
+        if limit <= 0 or not self._read_now(statements.ANY_LOST, named):
             return []
         return self._write(rescuing.rescue, rescuer, dead_workers, limit, self._prices)
 
     def promote_due(self, limit: int = 1000) -> int:
-        if limit <= 0 or not self._read(statements.ANY_DUE, {"now": self._clock()}):
+        if limit <= 0 or not self._read_now(statements.ANY_DUE):
             return 0
         return self._write(working.promote_due, limit)
 
