@@ -11,7 +11,16 @@ import anyio
 
 from pitchey_core.capacity import Capacity
 from pitchey_core.errors import PitcheyError
-from pitchey_runner.store.interface import ClaimedJob, JobFilter, JobState, JobStore, Need, Room, WorkerInfo
+from pitchey_runner.store.interface import (
+    ClaimedJob,
+    JobFilter,
+    JobState,
+    JobStore,
+    Need,
+    QueueRecord,
+    Room,
+    WorkerInfo,
+)
 from pitchey_runner.supervisor.ahead import Ahead
 from pitchey_runner.supervisor.concluding import Ends
 from pitchey_runner.supervisor.held import Held
@@ -71,10 +80,8 @@ class Claims:
     async def take(self, types: Collection[str], batch_id: str | None) -> int:
         """Start what fits, in the order of the line, small ones past large ones while these wait; says how many."""
         started = await self._unpark()
-        await patiently(self.patience, self.store.promote_due)
-        ready = await self._ready(types, batch_id)
+        ready, queues = await patiently(self.patience, partial(self._look, batch_id, self._most(types)))
         if ready:
-            queues = await patiently(self.patience, self.store.queues)
             limits = [(each.name, each.limits.max_slots) for each in queues]
             self.pool.limits = {name: most for name, most in limits if most is not None}
         for job_type in types:
@@ -89,15 +96,22 @@ class Claims:
                 await self._take_ahead(job_type, waiting, batch_id)
         return started
 
-    async def _ready(self, types: Collection[str], batch_id: str | None) -> dict[str, int]:
+    def _look(self, batch_id: str | None, most: int) -> tuple[dict[str, int], list[QueueRecord]]:
+        """What waits, and the limits of the queues. Blocking."""
+        self.store.promote_due()
+        ready = self.store.ready(batch_id, most=most)
+        return ready, self.store.queues() if ready else []
+
+    def _most(self, types: Collection[str]) -> int:
         """Of longer lines only so much is known as makes the largest claims."""
-        most = max(map(self.pace.most_at_once, types), default=1)
-        return await patiently(self.patience, partial(self.store.ready, batch_id, most=most))
+        return max(map(self.pace.most_at_once, types), default=1)
 
     async def _take_type(self, job_type: str, waiting: int, batch_id: str | None) -> int:
         if waiting and (linger := self.pace.linger(job_type, waiting)):
             await anyio.sleep(linger)
-            waiting = (await self._ready([job_type], batch_id)).get(job_type, 0)
+            look = partial(self.store.ready, batch_id, most=self._most([job_type]))
+            ready = await patiently(self.patience, look)
+            waiting = ready.get(job_type, 0)
         started = 0
         while waiting > 0 and await self._may_claim(job_type):
             jobs = await self._claim(job_type, waiting, batch_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import psycopg
@@ -71,8 +71,10 @@ class PostgresConnection:
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self.raw = raw
+        self._unanswered: AbstractContextManager[Any] | None = None
 
     def execute(self, statement: str, values: Mapping[str, Any] | None = None, /) -> psycopg.Cursor[Any]:
+        self.answered()
         still_answering()
         translated = translate(statement)
         given = (
@@ -82,21 +84,34 @@ class PostgresConnection:
         )
         return self.raw.cursor(row_factory=dict_row).execute(translated.text, given)
 
-    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
-        return self._run_many(statement, rows)
+    def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
+        if not rows:
+            return
+        known = self._for_many(statement)
+        if self._unanswered is None:
+            # The server works on one part while the next is made, and on the last while we do something else.
+            self._unanswered = self.raw.pipeline()
+            self._unanswered.__enter__()
+        for text, arrays in _parts(known, rows):
+            still_answering()
+            self.raw.execute(text, arrays)
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
         answers: list[Any] = [None] * len(rows)
-        if statement.lstrip().startswith("INSERT"):
-            # It cannot answer with the ordinal, but its own number is unique among the rows.
-            places = {row["seq"]: place for place, row in enumerate(rows)}
-            for row in self._run_many(statement, rows):
-                answers[places[row["seq"]]] = row
-        else:
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                for row in self._run_many(statement, rows[start : start + _ROWS_AT_ONCE]):
-                    answers[start + row.pop(ORDINAL) - 1] = row
+        start = 0
+        known = self._for_many(statement)
+        self.answered()
+        for text, arrays in _parts(known, rows):
+            still_answering()
+            for row in self.raw.cursor(row_factory=dict_row).execute(text, arrays):
+                answers[start + row.pop(ORDINAL) - 1] = row
+            start += _ROWS_AT_ONCE
         return answers
+
+    def answered(self) -> None:
+        unanswered, self._unanswered = self._unanswered, None
+        if unanswered is not None:
+            unanswered.__exit__(None, None, None)
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
         rows = self.execute(
@@ -117,23 +132,10 @@ class PostgresConnection:
     def close_ledger(self) -> None:
         self.execute("LOCK TABLE ledger IN SHARE MODE")
 
-    def _run_many(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        if not rows:
-            return []
-        text, types = self._for_many(statement)
-        cursors: list[psycopg.Cursor[Any]] = []
-        # The server works on one part while the next is made.
-        with self.raw.pipeline() if len(rows) > _ROWS_AT_ONCE else nullcontext():
-            for start in range(0, len(rows), _ROWS_AT_ONCE):
-                columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
-                arrays = {name: as_array(values, types[name]) for name, values in columns.items()}
-                still_answering()
-                cursors.append(self.raw.cursor(row_factory=dict_row).execute(text, arrays))
-        return [row for cursor in cursors if cursor.description is not None for row in cursor.fetchall()]
-
     def _for_many(self, statement: str) -> tuple[str, dict[str, str]]:
         known = self._many.get(statement)
         if known is None:
+            self.answered()
             translated = translate(statement)
             types = self._types(translated)
             known = self._many[statement] = for_many(translated, types), types
@@ -147,3 +149,13 @@ class PostgresConnection:
             (types,) = cursor.fetchone() or ([],)
             cursor.execute("DEALLOCATE pitchey_types", prepare=False)
         return dict(zip(statement.names, types, strict=True))
+
+
+def _parts(
+    statement: tuple[str, dict[str, str]], rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The calls that a statement for many rows takes: text and values of each."""
+    text, types = statement
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
+        yield text, {name: as_array(values, types[name]) for name, values in columns.items()}

@@ -6,9 +6,10 @@ A statement for many rows becomes one statement: its values come as one array pe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 __all__ = ["ORDINAL", "Translated", "as_array", "as_text", "columns_of", "for_many", "translate"]
@@ -107,19 +108,32 @@ def as_text(value: Any) -> str | None:
     return str(value)
 
 
-def as_array(values: Iterable[Any], type_name: str) -> str:
+def as_array(values: Sequence[Any], type_name: str) -> str:
     """An array of them."""
-    element: Callable[[Any], str] = _quoted if type_name in _TEXTS else str
-    return "{" + ",".join(["NULL" if value is None else element(value) for value in values]) + "}"
+    quoted = type_name in _TEXTS
+    if values and values.count(values[0]) == len(values):
+        # As most columns of many jobs of one kind.
+        elements = [_element(values[0], quoted=quoted)] * len(values)
+    else:
+        elements = [_element(value, quoted=quoted) for value in values]
+    return "{" + ",".join(elements) + "}"
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
+def columns_of(rows: Sequence[Mapping[str, Any]], names: Collection[str]) -> dict[str, Sequence[Any]]:
     """Values by name."""
-    return {name: [row[name] for row in rows] for name in names}
+    if len(names) == 1:
+        return {name: [row[name] for row in rows] for name in names}
+    return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
 
 
 _TEXTS = frozenset({"text", "character varying", "json"})
 
 
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _element(value: Any, *, quoted: bool) -> str:
+    if value is None:
+        return "NULL"
+    if not quoted:
+        return str(value)
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

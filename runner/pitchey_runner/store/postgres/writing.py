@@ -149,6 +149,8 @@ class _Session:
         return results
 
     def _roll_back(self, connection: WritingConnection) -> None:
+        with suppress(psycopg.Error):
+            connection.answered()
         try:
             with answering(connection.raw):
                 connection.raw.execute("ROLLBACK", prepare=False)

@@ -40,7 +40,11 @@ class SqlConnection(Protocol):
         """Run one statement."""
 
     def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
-        """Run a statement for each row of values; the database may do that in any order."""
+        """Run a statement for each row of values; the database may do that in any order, and later: its errors may come
+        as late as with :meth:`answered`."""
+
+    def answered(self) -> None:
+        """Wait until all of that is done."""
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
         """Run an UPDATE that changes at most one row, for each row of values, and give what each has returned.

@@ -72,10 +72,11 @@ def enqueue(
         else:
             connection.executemany(statements.INSERT_JOB, rows)
             answers = [row["id"] for row in rows]
+        inserted = [row for row, answer in zip(rows, answers, strict=True) if answer == row["id"]]
+        record(connection, now, [_enqueued(row) for row in inserted])
+        connection.answered()
     except connection.refusal as error:
         raise StoreError(f"the store refuses these jobs, none was enqueued: {error}") from error
-    inserted = [row for row, answer in zip(rows, answers, strict=True) if answer == row["id"]]
-    record(connection, now, [_enqueued(row) for row in inserted])
     if claimed_by is not None:
         ensure_worker(connection, now, claimed_by)
         begin_attempts(connection, now, claimed_by.id, [(row["seq"], 1, 1) for row in inserted])

@@ -58,6 +58,10 @@ class QueueHalf(JobStore):
         """The rows of one statement that changes nothing."""
         return self._look(lambda connection: connection.execute(statement, named or {}).fetchall())
 
+    def _read_now(self, statement: str, named: dict[str, Any] | None = None) -> Sequence[Any]:
+        """Like :meth:`_read`, of a statement that also names the time ``now``."""
+        return self._read(statement, {**(named or {}), "now": self._clock()})
+
     # -- queues -------------------------------------------------------------------------------------
 
     def queues(self) -> list[QueueRecord]:
@@ -71,7 +75,7 @@ class QueueHalf(JobStore):
 
     def ready(self, batch_id: str | None = None, *, most: int | None = None) -> dict[str, int]:
         most = _ALL if most is None else max(1, most)
-        return self._look(lambda connection: reasons.ready(connection, self._clock(), batch_id, most))
+        return self._look(lambda connection: reasons.ready(connection, self._clock, batch_id, most))
 
     def waits_for_rate(self, types: Collection[str], batch_id: str | None = None) -> bool:
         return self._look(
@@ -116,7 +120,7 @@ class QueueHalf(JobStore):
         return [scheduling.as_schedule(row) for row in self._read(money_statements.SCHEDULES)]
 
     def fire_schedules(self) -> list[str]:
-        if not self._read(money_statements.DUE_SCHEDULES, {"now": self._clock()}):
+        if not self._read_now(money_statements.DUE_SCHEDULES):
             return []
         return self._write(scheduling.fire_schedules)
 

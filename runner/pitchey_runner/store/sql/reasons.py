@@ -7,7 +7,7 @@ comes of it is for people.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pitchey_runner.store.buckets import available
@@ -34,14 +34,17 @@ def as_queue(row: Any) -> QueueRecord:
     )
 
 
-def ready(connection: SqlConnection, now: int, batch_id: str | None, most: int) -> dict[str, int]:
-    """Jobs that could be claimed, by type; see the interface."""
+def ready(
+    connection: SqlConnection, clock: Callable[[], int], batch_id: str | None, most: int
+) -> dict[str, int]:
+    """Jobs that could be claimed, by type; see the interface. The time is asked for where limits depend on it."""
     statement = statements.READY_BY_TYPE if batch_id is None else statements.READY_BY_TYPE_OF_BATCH
     rows = connection.execute(statement, {"batch_id": batch_id, "most": most}).fetchall()
     counts = {row["type"]: row["jobs"] for row in rows}
     limited = connection.execute(line_statements.ANY_LIMIT).fetchone() if counts else None
     if limited is None:
         return counts
+    now = clock()
     budgets = statuses(connection, now)
     found = {}
     for job_type, count in counts.items():

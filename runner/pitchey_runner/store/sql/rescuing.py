@@ -37,11 +37,15 @@ def rescue(
     rescuer: WorkerInfo,
     dead_workers: Collection[str],
     limit: int,
-    latest: int,
+    latest: int | None,
     prices: PriceBook,
 ) -> list[Rescue]:
     """Take over; leases that have expired after ``latest``, in microseconds, hold."""
-    named = {"dead": to_json(sorted(dead_workers)), "now": min(now, latest), "limit": limit}
+    named = {
+        "dead": to_json(sorted(dead_workers)),
+        "now": now if latest is None else min(now, latest),
+        "limit": limit,
+    }
     rows = connection.execute(statements.LOST, named).fetchall()
     endings = Endings(connection, now)
     rescues = []

@@ -140,14 +140,20 @@ class SqlStore(QueueHalf):
         limit: int = 500,
         at: datetime | None = None,
     ) -> list[Rescue]:
-        latest = self._clock() if at is None else micros(at)
-        named = {"dead": to_json(sorted(dead_workers)), "now": latest}
-        if limit <= 0 or not self._read(statements.ANY_LOST, named):
+        latest = None if at is None else micros(at)
+        named = {"dead": to_json(sorted(dead_workers))}
+        if limit <= 0:
+            return []
+        if latest is None:
+            lost = self._read_now(statements.ANY_LOST, named)
+        else:
+            lost = self._read(statements.ANY_LOST, {**named, "now": latest})
+        if not lost:
             return []
         return self._write(rescuing.rescue, rescuer, dead_workers, limit, latest, self._prices)
 
     def promote_due(self, limit: int = 1000) -> int:
-        if limit <= 0 or not self._read(statements.ANY_DUE, {"now": self._clock()}):
+        if limit <= 0 or not self._read_now(statements.ANY_DUE):
             return 0
         return self._write(working.promote_due, limit)
 

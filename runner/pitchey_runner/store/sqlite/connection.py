@@ -7,13 +7,14 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, TypeVar
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.sql.rows import by_name
+from pitchey_runner.store.sqlite.bell import Bell, bell_of
 from pitchey_runner.store.sqlite.failures import busy, translated
 from pitchey_runner.store.sqlite.many import ForMany
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 _BUSY_SECONDS = 8.0
 _TRIES = 3
 _JOURNAL_LIMIT_BYTES = 64 << 20
+_POLL_SECONDS = 0.002
+_UNTOLD_SECONDS = 0.02
+"""How often to look for commits of programs that ring no bell."""
 _WRITER_CACHE_KIB = 16 << 10
 _OLDEST = (3, 38)  # RETURNING, STRICT tables, and the JSON functions always on
 
@@ -48,6 +52,9 @@ class SqliteConnection(sqlite3.Connection):
             changed = by_name(self.execute(text, values).fetchall())
             answers.update(((row["id"], row["claim_seq"]), row) for row in changed)
         return [answers.get((row["id"], row["claim_seq"])) for row in rows]
+
+    def answered(self) -> None:
+        pass
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
         row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
@@ -159,6 +166,7 @@ class ChangeWatch:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._bell: Bell | None = None
         self._guard = Lock()
         self._connection: SqliteConnection | None = None
         self._closed = False
@@ -175,13 +183,38 @@ class ChangeWatch:
             self._connection = connection = self._connection or connect_reader(self._path)
             return int(patiently(lambda: connection.execute("PRAGMA data_version").fetchone())[0])
 
+    def wait(self, seen: int, timeout: float) -> int:
+        """Wait until the number differs from ``seen``, for ``timeout`` seconds at most; what it is then.
+
+        Raises:
+            StoreError: See :meth:`counter`.
+        """
+        end = time.monotonic() + timeout
+        bell = self._hung_up()
+        while (counter := self.counter()) == seen and (left := end - time.monotonic()) > 0:
+            if bell is None:
+                time.sleep(min(_POLL_SECONDS, left))
+            else:
+                bell.wait(min(_UNTOLD_SECONDS, left))
+        return counter
+
+    def _hung_up(self) -> Bell | None:
+        """The bell, as long as this is open, and where the kernel has one."""
+        with self._guard:
+            if self._bell is None and not self._closed:
+                with suppress(OSError):
+                    self._bell = Bell(bell_of(self._path))
+            return self._bell
+
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
         with self._guard:
             self._closed = True
             connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+            bell, self._bell = self._bell, None
+        for each in (connection, bell):
+            if each is not None:
+                each.close()
 
 
 def _connect(path: Path, *, mode: str) -> SqliteConnection:

@@ -69,6 +69,9 @@ class _JoinedConnection:
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
         return [self.execute(statement, row).fetchone() for row in rows]
 
+    def answered(self) -> None:
+        pass
+
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
         row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone()
         first = 1 if row is None else row["seq"] + 1

@@ -14,6 +14,8 @@ import weakref
 from pathlib import Path
 from types import TracebackType
 
+from pitchey_runner.store.sqlite.bell import bell_of, ring
+
 __all__ = ["WriterLock"]
 
 _open: weakref.WeakSet[WriterLock] = weakref.WeakSet()
@@ -27,7 +29,8 @@ class WriterLock:
     """
 
     def __init__(self, database: Path) -> None:
-        self._turn = _open_lock_file(f"{database}.turn")
+        self._bell = bell_of(database)
+        self._turn = _open_lock_file(self._bell)
         try:
             self._lock = _open_lock_file(f"{database}.writers")
         except OSError:
@@ -46,6 +49,10 @@ class WriterLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def tell(self) -> None:
+        """Wake those who wait for a change."""
+        ring(self._bell)
 
     def close(self) -> None:
         """Let go of the files. Safe to call twice."""

@@ -19,8 +19,6 @@ __all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.002
-
 
 def _wall_clock() -> int:
     return time.time_ns() // 1000
@@ -57,10 +55,8 @@ class SqliteStore(SqlStore):
         return self._watch.counter()
 
     def wait_for_change(self, seen: int, timeout: float) -> int:
-        end = time.monotonic() + timeout
-        while (counter := self.change_counter()) == seen and (left := end - time.monotonic()) > 0:
-            time.sleep(min(_POLL_SECONDS, left))
-        return counter
+        self._refuse_fork()
+        return self._watch.wait(seen, timeout)
 
     def _clock(self) -> int:
         return self._time()
