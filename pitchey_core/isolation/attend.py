@@ -152,6 +152,11 @@ class Attendance:
         """Whether it was gone, by no doing of ours, before the program started."""
         return self.reason is None and not {"go", "missing"} & set(self.messages)
 
+    @property
+    def died_alone(self) -> bool:
+        """Whether it was killed, by no doing of ours, before its first process could tell how the program ended."""
+        return self.reason is None and not {"ended", "missing"} & set(self.messages)
+
     def captured(self) -> tuple[Captured, Captured]:
         """What was kept of stdout and stderr."""
         return self._all[0].captured(), self._all[1].captured()

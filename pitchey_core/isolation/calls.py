@@ -123,12 +123,12 @@ def _serve() -> None:
 
 def _shut() -> None:
     """Give up the system calls that parsers do not need; a wall more, where the kernel has it."""
-    from pitchey_core.isolation.jail.kernel import MACHINE, install_filter
+    from pitchey_core.isolation.jail.kernel import MACHINE, Filter
     from pitchey_core.isolation.jail.seccomp import assemble
 
     # The launcher has set no_new_privs, without which only root may do this.
     with contextlib.suppress(OSError):
-        install_filter(assemble(MACHINE))
+        Filter(assemble(MACHINE)).install()
 
 
 def _send_items(items: Generator[Any, None, Any], answer_to: TextIO) -> Any:

@@ -17,11 +17,11 @@ from typing import Final
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.process.cgroup_places import owned_name, owner_is_dead
 
-__all__ = ["Group", "Groups", "is_gone", "remove_left_groups", "while_it_is_there"]
+__all__ = ["INIT", "Group", "Groups", "is_gone", "remove_left_groups", "while_it_is_there"]
 
 _KIND: Final = "sandbox"
 _PERIOD_US: Final = 100_000
-_INIT: Final = 1
+INIT: Final = 1
 """The first process of a sandbox counts as a task, too."""
 _CONTROLLERS: Final = ("memory", "pids", "cpu", "cpuacct")
 
@@ -175,7 +175,7 @@ class Group:
             self._write("cpuacct", "cpuacct.usage", "0", again=True)
             quota = "-1" if policy.vcpus is None else str(int(policy.vcpus * _PERIOD_US))
             self._write("cpu", "cpu.cfs_quota_us", quota, optional=policy.vcpus is None)
-        self._write("pids", "pids.max", str(policy.processes + _INIT))
+        self._write("pids", "pids.max", str(policy.processes + INIT))
         self._oom_before = self._oom_count()
 
     def relax(self) -> None:
@@ -218,7 +218,12 @@ class Group:
         self._set[name] = value
 
     def _read(self, controller: str, name: str) -> bytes:
-        return os.pread(self._file(controller, name, os.O_RDONLY), 4096, 0)
+        try:
+            return os.pread(self._file(controller, name, os.O_RDONLY), 4096, 0)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return b"0"  # The group was removed, which only one without processes can be.
 
     def _field(self, controller: str, file: str, name: bytes) -> int:
         for line in self._read(controller, file).splitlines():

@@ -11,34 +11,15 @@ from typing import Final
 from pitchey_core.isolation.attend import Attendance
 from pitchey_core.isolation.collect import Collected
 from pitchey_core.isolation.policy import Layer, SandboxPolicy
+from pitchey_core.isolation.remedies import remedy_for
 from pitchey_core.isolation.report import SandboxReport, Verdict
 from pitchey_core.isolation.watch import Watch
 from pitchey_core.pricing import Usage
 
-__all__ = ["conclude", "remedy_for", "remove_folder", "sandbox_error"]
+__all__ = ["conclude", "remove_folder", "sandbox_error"]
 
 _MIB: Final = 1024**2
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_REMEDIES: Final = {
-    Layer.NAMESPACES: "run as root with CAP_SYS_ADMIN, or let users make namespaces: sysctl "
-    "user.max_user_namespaces=10000, and where they exist kernel.unprivileged_userns_clone=1 and "
-    "kernel.apparmor_restrict_unprivileged_userns=0",
-    Layer.ROOT: "check that what the program reads is there and that this user may read it; the kernel must be Linux "
-    "5.12 or later",
-    Layer.PRIVILEGES: "run as a plain user, or as root with CAP_SETUID, CAP_SETGID and CAP_SETPCAP",
-    Layer.SECCOMP: "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64",
-    Layer.LANDLOCK: "boot with landlock in the lsm= list (Linux 5.13 or later), or do not require this layer",
-    Layer.CGROUP: "give it more memory",
-    Layer.RLIMITS: "raise the hard limits of this process (ulimit -H)",
-    "start": "check that the program exists, is executable, and that its folder is among those it may read",
-}
-
-
-def remedy_for(layer: str) -> str:
-    """What the host's owner can do about a wall that cannot be built."""
-    return _REMEDIES.get(
-        layer, "try again; if it persists, pitchey-run doctor --sandbox shows what this host can do"
-    )
 
 
 def sandbox_error(layer: str, reason: str, policy: SandboxPolicy) -> SandboxReport:

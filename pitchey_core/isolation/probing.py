@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pitchey_core.isolation.ending import remedy_for
 from pitchey_core.isolation.policy import ALL_LAYERS, Layer, SandboxPolicy
 from pitchey_core.isolation.program import Program
+from pitchey_core.isolation.remedies import remedy_for
 from pitchey_core.isolation.report import Verdict
 from pitchey_core.isolation.sandbox import Sandbox
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from pitchey_core.errors import Cancelled, InputError
 from pitchey_core.isolation.attend import SLOWEST_SAMPLE, Attendance, Stream
-from pitchey_core.isolation.cgroups import Groups, is_gone
+from pitchey_core.isolation.cgroups import INIT, Groups, is_gone
 from pitchey_core.isolation.collect import Collected, check_name, encodable, put_files
 from pitchey_core.isolation.ending import conclude, remove_folder, sandbox_error
 from pitchey_core.isolation.jail.channel import MOST_BYTES, send
@@ -114,7 +114,8 @@ class Sandbox:
                     return self._run_once(program, policy, stdin, files or {}, outputs, collect, cancelled)
                 except Refused as refused:
                     reason = refused
-                    # Something may have killed the one that waited, or its launcher. Nothing of the program has run.
+                    # Something may have killed the one that waited, or its launcher. Nothing of the program has run, or
+                    # nothing that it did is left.
                     died = self._launcher is None or not self._launcher.alive or refused.layer == "sandbox"
                     self._end_launcher()
                     if not (again and died):
@@ -146,6 +147,8 @@ class Sandbox:
                 raise Cancelled("the sandboxed program was stopped because its job was cancelled")
             if attendance.died_early:
                 raise Refused("sandbox", "it died before the program started")
+            if attendance.died_alone and self._launcher is not None and not self._launcher.alive:
+                raise Refused("sandbox", "its launcher was killed")
             collected = Collected(policy)
             if collect is not None and outputs:
                 collected.copy(prepared.work, outputs, collect)
@@ -187,7 +190,7 @@ class Sandbox:
                 os.chown(folder, launcher.uid, launcher.uid)
         group = None
         try:
-            if self._groups is not None and Layer.CGROUP in wanted.layers:
+            if Layer.CGROUP in wanted.layers and self._groups is not None:
                 group = self._groups.take()
             return launcher.prepare(wanted, group, folder)
         except (OSError, Refused) as error:
@@ -362,7 +365,7 @@ def _job(program: Program, policy: SandboxPolicy, prepared: Prepared, *, has_inp
         rlimits["address_space_bytes"] = policy.address_space_bytes
     if Layer.NAMESPACES in policy.layers or prepared.owner is not None:
         # Of a user that only this sandbox has; otherwise all that the user runs would count.
-        rlimits["processes"] = policy.processes
+        rlimits["processes"] = policy.processes + INIT
     return {
         "argv": list(program.argv),
         "env": environment,

@@ -83,8 +83,7 @@ class Prepared:
         """
         self.channel.settimeout(_START_SECONDS)
         try:
-            shut = False
-            while self.handle < 0 or self.work < 0 or not shut:
+            while self.handle < 0 or self.work < 0:
                 received = receive(self.channel)
                 if received is None:
                     raise Refused("sandbox", "it died while it was built")
@@ -96,9 +95,11 @@ class Prepared:
                 elif message["kind"] == "ready":
                     self.work = descriptors[0]
                 else:
-                    shut = True
+                    raise Refused("sandbox", "its process died before the program came")
         except TimeoutError:
             raise Refused("sandbox", f"it was not built in {_START_SECONDS:g} s") from None
+        except OSError as error:
+            raise Refused("sandbox", f"it died while it was built: {error.strerror}") from error
         self.channel.settimeout(None)
 
     def kill(self) -> None:
@@ -205,7 +206,10 @@ class Launcher:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether both of its processes are; the channel ends with the inner one, before any sandbox does."""
+        ended = select.poll()
+        ended.register(self._channel, 0)
+        return self._process.poll() is None and not ended.poll(0)
 
     @property
     def pid(self) -> int:

@@ -46,6 +46,7 @@ class _Server:
         self.end_of_log = end_of_log
         self.name = str(os.getpid()).encode()
         self.siblings = _children_of(os.getppid())
+        self.children = _children_of(os.getpid())
         self.frames = FrameReader()
         self.pending: deque[dict[str, Any]] = deque()
         self.cancelled: set[str] = set()
@@ -119,21 +120,30 @@ class _Server:
         sys.stderr.flush()
         # What follows this in the log is the next job's.
         os.write(2, self.end_of_log)
-        alone = self.alone()
+        kept = _kept()
+        alone = self.alone(kept)
         for each in done:
-            self.send({**each.as_frame(), "alone": alone, "kept": _kept()})
+            self.send({**each.as_frame(), "alone": alone, "kept": kept})
         if not alone:
             self.wait_until_alone()
 
-    def alone(self) -> bool:
-        """Whether nothing is left of what the job may have started: neither our children nor orphans of theirs."""
+    def alone(self, kept: int | None) -> bool:
+        """Whether nothing is left of what the job may have started: neither our children nor orphans of theirs.
+
+        Args:
+            kept: The launcher of sandboxes, our only child then. A list of the kernel's could miss a child only after
+                one that ends while it is read, and that one stands in it.
+        """
         if self.siblings is None:
             return False
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return os.pread(self.siblings, 64, 0).split() == [self.name]
-        return False
+        if kept is None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                return False
+        elif self.children is None or not _has_one_thread() or _list(self.children) != [b"%d" % kept]:
+            # Those of other threads are in lists of their own.
+            return False
+        return _list(self.siblings) == [self.name]
 
     def wait_until_alone(self) -> None:
         while (frame := self.next_frame()) is not None:
@@ -177,6 +187,15 @@ def _children_of(pid: int) -> int | None:
         return os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+
+
+def _list(children: int) -> list[bytes]:
+    """The first of them; a complete list is shorter than that."""
+    return os.pread(children, 64, 0).split()
+
+
+def _has_one_thread() -> bool:
+    return os.stat("/proc/self/task").st_nlink == 3  # noqa: PTH116 - once for each job; a link for each, and two of its own
 
 
 def _kept() -> int | None:

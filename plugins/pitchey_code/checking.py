@@ -13,6 +13,8 @@ __all__ = [
     "JAVASCRIPT_CHECKER_FILE",
     "PYTHON_CHECKER",
     "PYTHON_CHECKER_FILE",
+    "TYPESCRIPT_CHECKER",
+    "TYPESCRIPT_CHECKER_FILE",
     "from_checker",
     "from_deno",
     "from_node",
@@ -46,6 +48,23 @@ try {
 console.log(JSON.stringify(found));
 """
 """Compiles a module and does not evaluate it: V8 knows errors that the parser of ``deno lint`` forgives."""
+
+TYPESCRIPT_CHECKER_FILE: Final = ".pitchey-check-types.mjs"
+TYPESCRIPT_CHECKER: Final = """\
+import module from "node:module";
+import vm from "node:vm";
+const found = [];
+try {
+  const source = Deno.readTextFileSync(Deno.args[0]);
+  const script = module.stripTypeScriptTypes?.(source, { mode: "transform" }) ?? "";
+  if (!/@|\\baccessor\\b/.test(script)) new vm.SourceTextModule(script);
+} catch (error) {
+  const [, line, column] = /\\s+at \\S+:(\\d+):(\\d+)\\s*$/.exec(error.message) ?? [null, 0, 0];
+  found.push([+line, +column, error.message.split("\\n")[0].replace(/^SyntaxError: /, "")]);
+}
+console.log(JSON.stringify(found));
+"""
+"""Translates a module and compiles that. What looks like a decorator is only translated: V8 knows none."""
 
 _DENO_PLACE: Final = re.compile(r"\s+at \S+:(\d+):(\d+)\s*$")
 _NODE_PLACE: Final = re.compile(r"^.*:(\d+)\n(?:.*\n)?( *)\^+", re.MULTILINE)

@@ -15,6 +15,8 @@ from pitchey_code.checking import (
     JAVASCRIPT_CHECKER_FILE,
     PYTHON_CHECKER,
     PYTHON_CHECKER_FILE,
+    TYPESCRIPT_CHECKER,
+    TYPESCRIPT_CHECKER_FILE,
     from_checker,
     from_deno,
     from_node,
@@ -96,11 +98,14 @@ class _Deno(Runtime):
     """Deno, with no permission but for its own folder. The walls hold without that, too."""
 
     name = "deno"
-    parser_files = MappingProxyType({JAVASCRIPT_CHECKER_FILE: JAVASCRIPT_CHECKER.encode()})
 
     def __init__(self, binary: Path, suffix: str, *, isolated: bool) -> None:
         self.binary = binary
         self.suffix = suffix
+        self.checker, source = JAVASCRIPT_CHECKER_FILE, JAVASCRIPT_CHECKER
+        if suffix == ".ts":
+            self.checker, source = TYPESCRIPT_CHECKER_FILE, TYPESCRIPT_CHECKER
+        self.parser_files = {self.checker: source.encode()}
         self.env = {"DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
         if isolated:
             # Not among the program's own files, where it would be collected.
@@ -118,8 +123,6 @@ class _Deno(Runtime):
     def parsers(self, file: str) -> Sequence[Program]:
         # Not "check", which is for types.
         first = self._started("lint", "--no-config", "--json", file)
-        if self.suffix == ".ts":
-            return [first]
         flags = (
             "--no-remote",
             "--no-npm",
@@ -129,7 +132,7 @@ class _Deno(Runtime):
             "--quiet",
             "--allow-read=.",
         )
-        return [first, self._started("run", *flags, JAVASCRIPT_CHECKER_FILE, file)]
+        return [first, self._started("run", *flags, self.checker, file)]
 
     def _started(self, *args: str) -> Program:
         return Program((str(self.binary), *args), self.env, (self.binary,))

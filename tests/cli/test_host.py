@@ -116,6 +116,7 @@ def test_doctor_says_what_jobs_may_use_and_what_enforces_it(cli: Cli) -> None:
     host = cli("doctor").data["host"]
     assert 0 < host["memory_for_jobs_bytes"] < host["memory_bytes"]
     assert host["limits_enforced_by"] in {"cgroup-v1", "cgroup-v2", "supervision"}
+    assert host["sandbox"] == "every wall stands" or "not enforced" in host["sandbox"]
     cli.environment |= {"PITCHEY_HOST__CGROUPS": "false", "PITCHEY_HOST__MEMORY_BYTES": "3GiB"}
     host = cli("doctor").data["host"]
     assert (host["memory_for_jobs_bytes"], host["limits_enforced_by"]) == (3 * 1024**3, "supervision")

@@ -201,6 +201,54 @@ def test_syntax_is_checked_without_running(run: Any, language: str, bad: str, li
     assert (facts.verdict, facts.syntax, facts.stdout) == ("ok", [], "")
 
 
+@needs_deno
+@pytest.mark.parametrize("language", ["javascript", "typescript"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        'const a = "abc\nconsole.log(a);\n',
+        "const a = `abc\n",
+        "const r = /abc\n;",
+        "let a = 1;\nlet a = 2;\n",
+        "const a;",
+        "function f(a, a) {}",
+        "return 1;",
+    ],
+    ids=["string", "template", "regexp", "twice", "empty", "parameters", "return"],
+)
+def test_what_a_parser_alone_would_forgive(run: Any, language: str, code: str) -> None:
+    facts = run(code, language, checks=["syntax"]).facts
+    assert facts.verdict == "runtime-error"
+    (finding,) = facts.syntax
+    assert finding.message
+    assert "\n" not in finding.message
+
+
+@needs_deno
+def test_the_place_of_a_string_without_an_end(run: Any) -> None:
+    facts = run('let x: number = 1;\nconst a: string = "abc\n', "typescript", checks=["syntax"]).facts
+    assert [(each.line, each.column) for each in facts.syntax] == [(2, 19)]
+    assert "Unterminated" in facts.syntax[0].message
+
+
+@needs_deno
+@pytest.mark.parametrize(
+    "code",
+    [
+        "enum Kind { A = 1 }\nconst kind: Kind = Kind.A;",
+        "namespace N { export const x = 1; }",
+        "function mark(a: any, b: any) {}\n@mark class Marked { accessor a = 1; @mark m() {} }",
+        "abstract class A { constructor(private readonly x: number) {} }",
+        "import type { X } from './x.ts';\nexport const z = await Promise.resolve(1) as number satisfies number;",
+        "declare const q: { a?: number };\ntype T = { a: 1 };\nlet v: T | undefined;",
+    ],
+    ids=["enum", "namespace", "decorators", "properties", "module", "types"],
+)
+def test_typescript_that_is_right(run: Any, code: str) -> None:
+    facts = run(code, "typescript", checks=["syntax"]).facts
+    assert (facts.verdict, facts.syntax) == ("ok", [])
+
+
 @pytest.mark.parametrize(
     "code", ["# coding: bogus\nprint(1)", "x=" + "-" * 200_000 + "1"], ids=["coding", "nesting"]
 )

@@ -56,6 +56,33 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
 """
 
 
+# A plain user in a namespace of users that allows no other one, by its limit or, as containers do it, by a filter of
+# system calls. argv[3] names a folder to stand in for /proc/sys/kernel.
+NO_NAMESPACES = """
+import os, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from pitchey_core.isolation.jail.kernel import MS_BIND, mount
+from pitchey_core.isolation.jail.privileges import enter_user_namespace
+from plain_user import PLAIN_UID, open_up
+open_up([Path(each) for each in dict.fromkeys((sys.base_prefix, sys.prefix, sys.argv[2]))])
+if sys.argv[3]:
+    mount(sys.argv[3], "/proc/sys/kernel", None, MS_BIND)
+os.setgroups([])
+os.setresgid(PLAIN_UID, PLAIN_UID, PLAIN_UID)
+os.setresuid(PLAIN_UID, PLAIN_UID, PLAIN_UID)
+enter_user_namespace(os.open("/proc", os.O_RDONLY), 1000)
+if sys.argv[4] == "filter":
+    from pitchey_core.isolation.jail.kernel import MACHINE, PR_SET_NO_NEW_PRIVS, Filter, prctl
+    from pitchey_core.isolation.jail.seccomp import assemble
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    Filter(assemble(MACHINE)).install()
+else:
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take something from root")
 @pytest.mark.parametrize("host", [FEW_IDS, NO_ADMINISTRATOR], ids=["few user IDs", "no CAP_SYS_ADMIN"])
 def test_root_of_a_container_has_all_walls(host: str) -> None:
@@ -72,3 +99,45 @@ def test_root_of_a_container_has_all_walls(host: str) -> None:
         assert not isolation["privileges"].startswith("user 0,"), "that is root"
         for layer in ("namespaces", "root", "privileges", "seccomp", "landlock", "rlimits"):
             assert not isolation[layer].startswith(("off", "not enforced")), layer
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can take namespaces from a user and show other settings"
+)
+@pytest.mark.parametrize(
+    ("setting", "by", "says"),
+    [
+        ("", "limit", ["sudo sysctl -w user.max_user_namespaces=10000"]),
+        ("unprivileged_userns_clone=0", "limit", ["sudo sysctl -w kernel.unprivileged_userns_clone=1"]),
+        (
+            "apparmor_restrict_unprivileged_userns=1",
+            "filter",
+            ["AppArmor", "  userns,", "sudo apparmor_parser -r /etc/apparmor.d/pitchey"],
+        ),
+        ("", "filter", ["CAP_SYS_ADMIN", "container"]),
+    ],
+    ids=["limit", "Debian", "AppArmor", "container"],
+)
+def test_where_namespaces_are_forbidden_it_says_what_allows_them(
+    setting: str, by: str, says: list[str], tmp_path: Path
+) -> None:
+    shown = ""
+    if setting:
+        name, _, value = setting.partition("=")
+        folder = tmp_path / "settings"
+        folder.mkdir(mode=0o755)
+        (folder / name).write_text(value + "\n")
+        shown = str(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_NAMESPACES, CHECK, SUPPORT, shown, by],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for verdict, _, detail, isolation in json.loads(done.stdout):
+        assert verdict == "sandbox-error"
+        assert isolation["namespaces"].startswith("not enforced")
+        for words in says:
+            assert words in detail

@@ -16,6 +16,7 @@ import pytest
 from workplace import Workplace, exists, wait_until
 
 from pitchey_core.order import JobOrder
+from pitchey_core.process import scan_processes
 from pitchey_core.slots import LocalExecutor, Outcome, Report, Slot, new_tag
 
 
@@ -77,6 +78,30 @@ def test_mischief_hurts_its_own_job_only(
     assert good.error is None
     assert good.facts is not None
     assert good.facts["value"] == 7
+
+
+@pytest.mark.parametrize("by", ["before", "after", "orphan", "thread", "dead"])
+def test_of_what_a_job_leaves_only_the_launcher_of_sandboxes_stays(
+    order: Callable[..., JobOrder], by: str
+) -> None:
+    launchers: list[set[int]] = []
+
+    async def work(slot: Slot) -> None:
+        for each in ("nobody", by, "nobody"):
+            (outcome,) = await slot.run([order("test-leftover", by=each)])
+            assert outcome.error is None
+            assert outcome.facts is not None
+            left = outcome.facts["left"]
+            assert left is None or not exists(left)
+            launchers.append(set(_children(outcome.facts["pid"])))
+
+    anyio.run(_with_slot, work)
+    assert len(launchers[0]) == 1
+    assert launchers[0] == launchers[1] == launchers[2]
+
+
+def _children(pid: int) -> list[int]:
+    return [entry.pid for entry in scan_processes().values() if entry.ppid == pid and entry.alive]
 
 
 def test_a_batch_member_with_wrong_facts_fails_alone(order: Callable[..., JobOrder]) -> None:

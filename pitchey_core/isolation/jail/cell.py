@@ -2,12 +2,12 @@
 
 Init is the first process of the PID namespace, so all others die with it. It waits for the program, kills what that
 left behind, tells the status that the kernel gave it, and exits. Both are forked ahead of time: when a job comes, all
-walls stand already around the process that will run it.
+walls stand already around the process that will run it. Init builds them around itself, but for the filter of system
+calls, and forks the program when it is behind them: what is done once is paid for once.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import signal
@@ -27,8 +27,9 @@ from pitchey_core.isolation.jail.kernel import (
     PR_SET_DUMPABLE,
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
-    close_from,
-    install_filter,
+    Filter,
+    close_all_but,
+    default_signal,
     prctl,
     set_hostname,
     setns,
@@ -49,8 +50,6 @@ from pitchey_core.process.landlock import DEVICE, OWN, READ, SYSTEM, restrict, r
 
 __all__ = ["Cell"]
 
-_CHANNEL: Final = 3
-_HIGH: Final = 6
 _SETUP_FAILED: Final = 125
 _ETC: Final = ("/etc",)
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
@@ -67,8 +66,7 @@ class Cell:
         proc: Descriptor of the host's ``/proc``.
         template: Of the root's mount namespace, or ``None``.
         groups: The ``cgroup.procs`` files to join.
-        filter_program: The seccomp filter.
-        library: ``sys.path`` of the interpreter.
+        filter_: Of system calls.
     """
 
     def __init__(
@@ -79,16 +77,14 @@ class Cell:
         proc: int,
         template: int | None,
         groups: Sequence[int],
-        filter_program: bytes,
-        library: Sequence[str],
+        filter_: Filter,
     ) -> None:
         self._order = order
         self._channel = channel
         self._proc = proc
         self._template = template
         self._groups = groups
-        self._filter = filter_program
-        self._library = library
+        self._filter = filter_
         self._walls = Walls(order["layers"], order["required"])
         self._rules: int | None = None
         self._first = os.getpid() == 1
@@ -97,10 +93,11 @@ class Cell:
         """Be init. Never returns."""
         try:
             self._prepare()
+            self._shut()
             program = os.fork()
             if program == 0:
                 self._become_program()
-            self._guard()
+            self._let_go()
             self._wait(program)
         except WallMissing as missing:
             self._tell_missing(missing)
@@ -112,8 +109,8 @@ class Cell:
     # -- init ---------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        default_signal(signal.SIGCHLD)
+        default_signal(signal.SIGINT)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if not self._first:
             prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -127,9 +124,6 @@ class Cell:
         self._walls.build("root", self._furnish)
         os.chdir(folder)
         self._walls.build("landlock", self._draw_rules)
-        work = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        send(self._channel, {"kind": "ready"}, [work])
-        os.close(work)
 
     def _enter_root(self) -> str:
         assert self._template is not None
@@ -162,17 +156,23 @@ class Cell:
         self._rules = ruleset(rules, alone=True)
         return "Landlock"
 
-    def _guard(self) -> None:
+    def _shut(self) -> None:
+        """Build the walls that nobody can stand outside of, in the one order in which each is possible."""
+        close_all_but(self._channel.fileno(), self._proc, *(() if self._rules is None else (self._rules,)))
+        walls = self._walls
+        walls.build("privileges", self._drop_user)
+        if walls.wanted("landlock") or walls.wanted("seccomp"):
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+        walls.build("landlock", self._restrict)
+        walls.build("privileges", self._drop_capabilities)
+        os.close(self._proc)
+        # The change of user has cleared it.
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def _let_go(self) -> None:
         """Keep nothing that the program could want: as its user, init is within reach of what it may signal."""
-        if self._walls.wanted("privileges"):
-            if self._order["uid"] is not None:
-                become(self._order["uid"])
-            give_up()
         for stream in range(3):
             os.close(stream)
-        channel = os.dup2(self._channel.detach(), _CHANNEL, inheritable=False)
-        self._channel = socket.socket(fileno=channel)
-        close_from(_CHANNEL + 1)
 
     def _wait(self, program: int) -> NoReturn:
         status = -1
@@ -208,10 +208,16 @@ class Cell:
 
     def _become_program(self) -> NoReturn:
         try:
-            self._shut()
-            if self._order["warm"]:
-                warm.forget_launcher(self._library)
-            send(self._channel, {"kind": "shut"})
+            os.setsid()
+            if not self._first:
+                prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if self._order["watched"]:
+                # Its size is read from outside, and only init has anything to hide; after an exec it is so anyway.
+                prctl(PR_SET_DUMPABLE, 1)
+            self._walls.build("seccomp", self._filter_calls)
+            work = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            send(self._channel, {"kind": "ready"}, [work])
+            os.close(work)
             received = receive(self._channel)
             if received is None:
                 os._exit(_SETUP_FAILED)
@@ -226,31 +232,13 @@ class Cell:
         finally:
             os._exit(_SETUP_FAILED)
 
-    def _shut(self) -> None:
-        """Build the walls that nobody can stand outside of, in the one order in which each is possible."""
-        os.setsid()
-        if not self._first:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        self._keep_descriptors()
-        walls = self._walls
-        walls.build("privileges", self._drop_user)
-        if walls.wanted("landlock") or walls.wanted("seccomp"):
-            prctl(PR_SET_NO_NEW_PRIVS, 1)
-        walls.build("landlock", self._restrict)
-        walls.build("privileges", self._drop_capabilities)
-        if self._order["watched"]:
-            # Its size is read from outside, and only init has anything to hide; after an exec it is so anyway.
-            prctl(PR_SET_DUMPABLE, 1)
-        os.close(self._proc)
-        walls.build("seccomp", self._filter_calls)
-
     def _start(self, job: dict[str, Any], streams: list[int]) -> NoReturn:
         """Nothing but the job's own limits and streams is missing now."""
         if not job["has_input"]:
             streams.insert(0, os.open("/dev/null", os.O_RDONLY))
         for number, each in enumerate(streams):
             os.dup2(each, number)
-        close_from(_CHANNEL + 1)
+        close_all_but(self._channel.fileno())
         self._walls.build("rlimits", lambda: set_limits(job["rlimits"]))
         send(self._channel, {"kind": "go", "isolation": self._walls.report})
         if self._order["warm"]:
@@ -259,20 +247,6 @@ class Cell:
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.execve(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - no shell, as everywhere
-
-    def _keep_descriptors(self) -> None:
-        """Close all but three, which become the first after the standard streams; high first, so that none is
-        overwritten before it is copied."""
-        kept = [self._channel.detach(), self._proc, -1 if self._rules is None else self._rules]
-        high = [-1 if each < 0 else fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, _HIGH) for each in kept]
-        channel, proc, rules = (
-            -1 if each < 0 else os.dup2(each, _CHANNEL + place, inheritable=False)
-            for place, each in enumerate(high)
-        )
-        close_from(_CHANNEL + len(high))
-        self._channel = socket.socket(fileno=channel)
-        self._proc = proc
-        self._rules = None if rules < 0 else rules
 
     def _drop_user(self) -> str:
         uid = self._order["uid"]
@@ -299,7 +273,7 @@ class Cell:
         return f"{words}, no capabilities, no_new_privs"
 
     def _filter_calls(self) -> str:
-        install_filter(self._filter)
+        self._filter.install()
         return "seccomp filter, default-deny"
 
     def _tell_missing(self, missing: WallMissing) -> None:

@@ -47,6 +47,7 @@ _AT_FDCWD: Final = -100
 _AT_RECURSIVE: Final = 0x8000
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 _SYS_CLOSE_RANGE: Final = 436
+_MOST: Final = 1 << 31
 _SYS_MOUNT_SETATTR: Final = 442
 _CAPABILITY_VERSION_3: Final = 0x20080522
 
@@ -54,6 +55,8 @@ MACHINE: Final = os.uname().machine
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _LIBC.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
 _LIBC.prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+_LIBC.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_LIBC.signal.restype = ctypes.c_void_p
 
 
 def _check(result: int, about: str) -> int:
@@ -111,21 +114,30 @@ def prctl(option: int, first: int = 0, second: int = 0) -> int:
     return _check(_LIBC.prctl(option, first, second, 0, 0), f"prctl {option}")
 
 
+def default_signal(number: int) -> None:
+    """What ``signal.signal(number, SIG_DFL)`` does, without the interpreter's own account of it, which is dear in a
+    fresh fork."""
+    _LIBC.signal(number, None)
+
+
 def set_hostname(name: bytes) -> None:
     _check(_LIBC.sethostname(name, len(name)), "sethostname")
 
 
-def close_from(first: int) -> None:
-    """Close every descriptor from ``first`` on."""
+def close_all_but(*kept: int) -> None:
+    """Close every other descriptor from 3 on; the standard streams stay as they are."""
+    first = 3
+    for each in (*sorted(kept), _MOST):
+        if first < each:
+            _close_range(first, each - 1)
+        first = each + 1
+
+
+def _close_range(first: int, last: int) -> None:
     try:
-        _syscall("close_range", _SYS_CLOSE_RANGE, first, 0xFFFFFFFF, 0)
-    except OSError:
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) >= first:
-                try:
-                    os.close(int(name))
-                except OSError:
-                    continue
+        _syscall("close_range", _SYS_CLOSE_RANGE, first, last, 0)
+    except OSError:  # before Linux 5.9
+        os.closerange(first, min(last + 1, os.sysconf("SC_OPEN_MAX")))
 
 
 def clear_capabilities() -> None:
@@ -133,12 +145,11 @@ def clear_capabilities() -> None:
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     if not _permitted():
         return
+    number = 0
     prctl(PR_SET_SECUREBITS, SECBITS_SHUT)
-    for number in range(64):
-        try:
-            prctl(PR_CAPBSET_DROP, number)
-        except OSError:
-            break  # past the last one that this kernel has
+    # Up to the last one that this kernel has.
+    while _LIBC.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
+        number += 1
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     _check(_LIBC.capset(header, struct.pack("=6I", 0, 0, 0, 0, 0, 0)), "capset")
 
@@ -151,10 +162,16 @@ def _permitted() -> int:
     return int(low | high << 32)
 
 
-def install_filter(program: bytes) -> None:
-    """Set a seccomp filter, given as its instructions, for this process and all it starts."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: the number of instructions, and where they are.
-    argument = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    holder = ctypes.create_string_buffer(argument, len(argument))
-    prctl(PR_SET_SECCOMP, 2, ctypes.addressof(holder))
+class Filter:
+    """A seccomp filter, given as its instructions, and laid out for the kernel once."""
+
+    def __init__(self, program: bytes) -> None:
+        self._program = ctypes.create_string_buffer(program, len(program))
+        # struct sock_fprog: the number of instructions, and where they are.
+        argument = struct.pack("@HP", len(program) // 8, ctypes.addressof(self._program))
+        self._argument = ctypes.create_string_buffer(argument, len(argument))
+        self._address = ctypes.addressof(self._argument)
+
+    def install(self) -> None:
+        """Set it for this process and all it starts."""
+        prctl(PR_SET_SECCOMP, 2, self._address)

@@ -12,7 +12,6 @@ import errno
 import os
 import signal
 import socket
-import sys
 from typing import Any, Final, NoReturn
 
 from pitchey_core.isolation.jail import warm
@@ -23,6 +22,7 @@ from pitchey_core.isolation.jail.kernel import (
     MACHINE,
     PR_SET_DUMPABLE,
     PR_SET_PDEATHSIG,
+    Filter,
     prctl,
     setns,
     unshare,
@@ -115,8 +115,7 @@ class _Launcher:
             os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc) if namespaces else None
         )
         self._templates: dict[tuple[str, ...], int] = {}
-        self._filters = {shared: assemble(MACHINE, shared_memory=shared) for shared in (True, False)}
-        self._library = list(sys.path)
+        self._filters = {shared: Filter(assemble(MACHINE, shared_memory=shared)) for shared in (True, False)}
 
     def loop(self, user: int) -> NoReturn:
         """Serve until the owner is gone; ``user`` is who programs are on the host."""
@@ -124,6 +123,7 @@ class _Launcher:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         prctl(PR_SET_DUMPABLE, 0)
+        warm.forget_launcher()
         send(self._channel, {"kind": "hello", "uid": self._owner})
         while (received := receive(self._channel)) is not None:
             order, descriptors = received
@@ -159,20 +159,13 @@ class _Launcher:
     def _become_cell(
         self, order: dict[str, Any], channel: socket.socket, template: int | None, groups: list[int]
     ) -> NoReturn:
-        self._channel.close()
-        for each in self._templates.values():
-            if each != template:
-                os.close(each)
-        if self._own_pids is not None:
-            os.close(self._own_pids)
         Cell(
             order,
             channel,
             proc=self._proc,
             template=template,
             groups=groups,
-            filter_program=self._filters[not order["watched"]],
-            library=self._library,
+            filter_=self._filters[not order["watched"]],
         ).serve()
 
     def _template(self, read_only: tuple[str, ...]) -> int:

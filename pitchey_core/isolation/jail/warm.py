@@ -13,40 +13,42 @@ from typing import Final, NoReturn
 __all__ = ["PRELOADED", "preload", "run_as_main"]
 
 PRELOADED: Final = (
-    "bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "json", "math", "operator",
-    "random", "re", "string", "threading",
+    "bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "json", "math", "operator", "re",
+    "string",
 )  # fmt: skip
-"""Modules that many programs import; loaded once, before the first fork."""
+"""Modules that many programs import; loaded once, before the first fork.
+
+Not ``random`` and ``threading``: each does something after every fork, in every sandbox, which takes as long as it does
+to load it where it is wanted.
+"""
 
 
 def preload() -> None:
-    """Load what programs will want, and keep the collector from touching it, which would copy its pages."""
+    """Load what programs will want."""
     for name in PRELOADED:
         __import__(name)
-    gc.collect()
-    gc.freeze()
 
 
-def forget_launcher(library: Sequence[str]) -> None:
-    """Look like an interpreter that has just started.
-
-    Args:
-        library: ``sys.path`` after the working folder.
-    """
+def forget_launcher() -> None:
+    """Look like an interpreter that has just started, from now on and in all forks. Nothing of ours can be imported
+    after that."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "pitchey_core"]:
         del sys.modules[name]
-    sys.path = [os.getcwd(), *library]
     sys.path_importer_cache.clear()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     main = types.ModuleType("__main__")
     main.__dict__.update(__builtins__=__builtins__, __cached__=None)
     sys.modules["__main__"] = main
+    # What the collector touches in a fork has to be copied.
+    gc.collect()
+    gc.freeze()
 
 
 def run_as_main(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Run ``argv[0]`` as the main module and exit; returns to nobody."""
     status = 1
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.path.insert(0, os.getcwd())
         os.environ.clear()
         os.environ.update(environment)
         sys.argv = list(argv)

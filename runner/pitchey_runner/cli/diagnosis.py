@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pitchey_core.capacity import host_capacity
 from pitchey_core.errors import PitcheyError
 from pitchey_core.host import Host
+from pitchey_core.isolation import probe
 from pitchey_core.slots import SUPERVISION, enforcer
 from pitchey_core.storage import display
 from pitchey_core.tools import ToolStatus, ToolTable
@@ -131,6 +132,12 @@ def _store(settings: Settings) -> tuple[dict[str, Any], PitcheyError | None]:
     return facts, None
 
 
+def _sandbox() -> str:
+    """Which of its walls cannot be built here, and what can be done about that."""
+    found = [f"{layer}: {words}" for layer, words in probe().items() if words.startswith("not enforced")]
+    return "; ".join(found) or "every wall stands"
+
+
 def _host(settings: Settings) -> dict[str, Any]:
     data_dir = at = settings.data_dir
     here = host_capacity(settings.host)
@@ -150,6 +157,7 @@ def _host(settings: Settings) -> dict[str, Any]:
         "memory_for_jobs_bytes": here.memory_bytes,
         "gpus": here.gpus,
         "limits_enforced_by": enforcer() if settings.host.cgroups else SUPERVISION,
+        "sandbox": _sandbox(),
         "data_dir": display(str(data_dir)),
         "data_dir_free_bytes": shutil.disk_usage(at).free,
     }

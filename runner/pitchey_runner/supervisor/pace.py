@@ -13,7 +13,7 @@ from pitchey_runner.supervisor.pool import Pool
 __all__ = ["Pace"]
 
 _AHEAD_SECONDS: Final = 1.0
-_SHORT_SECONDS: Final = 0.02
+_SHORT_SECONDS: Final = 0.1
 """Below it, going to the slot and back for each job would be a good part of the work."""
 _MOST_AHEAD: Final = 500
 _OLD_WEIGHT: Final = 0.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import signal
 import sys
@@ -15,11 +16,13 @@ from pydantic import Field, computed_field
 
 from pitchey_core.context import JobContext
 from pitchey_core.errors import PartialFailure
+from pitchey_core.isolation import SandboxPolicy
+from pitchey_core.isolation.interpreter import python_program
 from pitchey_core.payload import Positional
 from pitchey_core.processor import Processor
 from pitchey_testkit.traces import TestFacts, TestPayload, leave_trace
 
-__all__ = ["Daemon", "Flood", "Hog", "Mischief", "Spin"]
+__all__ = ["Daemon", "Flood", "Hog", "Leftover", "Mischief", "Spin"]
 
 _MIB = 1024 * 1024
 
@@ -99,6 +102,53 @@ def _become_daemon(payload: DaemonPayload) -> NoReturn:
             del kept
     finally:
         os._exit(0)
+
+
+class LeftoverPayload(TestPayload):
+    by: Annotated[Literal["nobody", "before", "after", "orphan", "thread", "dead"], Positional()] = Field(
+        description="Who leaves a process beside the launcher of sandboxes"
+    )
+
+
+class LeftoverFacts(TestFacts):
+    left: int | None = None
+
+
+class Leftover(Processor[LeftoverPayload, LeftoverFacts]):
+    """Runs a program in a sandbox, and leaves a process of its own behind."""
+
+    def process(self, payload: LeftoverPayload, job: JobContext) -> LeftoverFacts:
+        leave_trace(payload, job)
+        facts = LeftoverFacts()
+        if payload.by == "before":
+            facts.left = _sleeper()
+        job.sandbox(python_program("main.py"), SandboxPolicy(), files={"main.py": b"pass"})
+        match payload.by:
+            case "after":
+                facts.left = _sleeper()
+            case "dead":
+                facts.left = _sleeper(0)
+            case "orphan":
+                reading, writing = os.pipe()
+                if (child := os.fork()) == 0:
+                    os.write(writing, str(_sleeper()).encode())
+                    os._exit(0)
+                os.waitpid(child, 0)
+                facts.left = int(os.read(reading, 64))
+            case "thread":
+                done: queue.Queue[int] = queue.Queue()
+                threading.Thread(target=lambda: (done.put(_sleeper()), time.sleep(30)), daemon=True).start()
+                facts.left = done.get()
+            case _:
+                pass
+        return facts
+
+
+def _sleeper(seconds: float = 1000) -> int:
+    if (pid := os.fork()) == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    return pid
 
 
 class FloodPayload(TestPayload):

@@ -43,6 +43,7 @@ def pitchey_processors() -> Sequence[ProcessorSpec]:
         _spec("test-hog", "hostile:Hog", "Allocate memory"),
         _spec("test-daemon", "hostile:Daemon", "Leave a daemon in its own session behind"),
         _spec("test-mischief", "hostile:Mischief", "Misuse the process of a job"),
+        _spec("test-leftover", "hostile:Leftover", "Leave a process beside the launcher of sandboxes"),
         _spec("test-flood", "hostile:Flood", "Print a lot"),
     ]
 
