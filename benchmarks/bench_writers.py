@@ -148,6 +148,10 @@ def measure(bench: Bench) -> None:
     bench.fact("seconds of each part", f"{SECONDS:g}")
     start = _spawn.Barrier(WRITERS)
     with workbench() as work, _server() as server, _spawn.Pool(WRITERS, _begin, (start,)) as pool:
+        bench.fact(
+            "fdatasync of a block, median and 99th percentile",
+            "{:.2f}, {:.2f} ms".format(*_sync_ms(work.root)),
+        )
         sqlite = partial(_sqlite, work.root)
         postgres = partial(_postgres, server)
         for name, where, bare in (("SQLite", sqlite, _BareSqlite), ("Postgres", postgres, _BarePostgres)):
@@ -263,6 +267,19 @@ def _timed(
     end = time.perf_counter()
     times.append(end - start)
     return end
+
+
+def _sync_ms(folder: Path) -> tuple[float, float]:
+    """What each durable write costs on this disk now: that is what nobody gets below."""
+    took = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(200):
+            file.write(bytes(4096))
+            begun = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - begun) * 1e3)
+            time.sleep(0.005)
+    return statistics.median(took), statistics.quantiles(took, n=100)[98]
 
 
 @contextmanager

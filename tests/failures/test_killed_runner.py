@@ -100,12 +100,14 @@ def test_what_only_waited_behind_a_killed_job_has_lost_nothing(workplace: Workpl
 
 
 def test_a_job_that_kills_three_runners_is_not_given_a_fourth(workplace: Workplace) -> None:
+    work = workplace.data_dir / "work"
     with workplace.store() as store:
-        (job_id,) = store.enqueue([workplace.job("test-sleep", seconds=600)])
+        (job_id,) = store.enqueue([workplace.job("test-child", seconds=600)])
     assert job_id is not None
     for attempt in range(1, 4):
         runner = workplace.started()
         wait_until(lambda n=attempt: len(workplace.traces()) == n, what=f"attempt {attempt}")
+        wait_until(lambda n=attempt: (work / f"{job_id}.{n}").exists(), what="its folder")
         runner.kill()
     assert workplace.started().wait() == 0
     with workplace.store() as store:
@@ -113,6 +115,22 @@ def test_a_job_that_kills_three_runners_is_not_given_a_fourth(workplace: Workpla
     assert record is not None
     assert record.status is JobState.FAILED
     assert record.lost_count == 3
+    # It never runs again, so nobody else would remove what its attempts have left.
+    assert list(work.iterdir()) == []
+
+
+def test_what_a_lost_attempt_has_left_is_gone_with_its_rescue(workplace: Workplace) -> None:
+    """Whatever becomes of the job: here it is cancelled before it runs again."""
+    with workplace.store() as store:
+        (job_id,) = store.enqueue([workplace.job("test-child", seconds=600)])
+        assert job_id is not None
+        runner = workplace.started()
+        folder = workplace.data_dir / "work" / f"{job_id}.1"
+        wait_until(folder.exists, what="the start of the job")
+        runner.kill()
+        rescue(store, this_worker(["test-child"], lease_seconds=30.0), workplace.host)
+        assert not folder.exists()
+        assert store.cancel([job_id]) == [JobState.CANCELLED]
 
 
 def test_sigterm_drains_and_a_second_one_gives_the_job_back(workplace: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,9 +11,11 @@ from pitchey_core.host import Host
 from pitchey_core.process import kill_tree, process_start_ticks, processes_with_tag
 from pitchey_core.process.cgroups import remove_leftovers
 from pitchey_core.slots import forget_occupancy, occupants
-from pitchey_runner.store.interface import JobStore, Rescue, WorkerInfo
+from pitchey_core.storage import discard_stale
+from pitchey_runner.store.interface import ClaimedJob, JobStore, Rescue, WorkerInfo
 from pitchey_runner.supervisor.identity import is_dead_here
 from pitchey_runner.supervisor.lookout import Lookout
+from pitchey_runner.supervisor.orders import discard_work
 
 __all__ = ["rescue"]
 
@@ -49,26 +52,38 @@ def rescue(store: JobStore, me: WorkerInfo, host: Host, lookout: Lookout | None 
         elif trusted and (now - worker.seen_at).total_seconds() > _SILENT_LEASES * worker.info.lease_seconds:
             # Of another boot, container or host. Should it live after all, its next claim registers it again.
             forgotten.append(worker.info.id)
-    for worker_id in dead:
-        _give_back_waiting(store, host, worker_id)
+    held = {worker_id: store.claimed(worker_id) for worker_id in dead}
+    for worker_id, jobs in held.items():
+        _give_back_waiting(store, host, worker_id, jobs)
+    lost = {job.claim.job_id: job for jobs in held.values() for job in jobs}
     others = [worker for worker in workers if worker.info.id != me.id]
     gone = {*dead, *lookout.silent(others)}
     rescued = store.rescue(me, gone, at=now if trusted else _NEVER)
     for each in rescued:
         _log.info("job %s of a dead worker: now %s", each.job_id, each.state)
+        job = lost.get(each.job_id)
+        if job is not None and each.rolled_forward is None:
+            _discard_leftovers(host, job)
     for worker_id in [*dead, *forgotten]:
         forget_occupancy(host.settings.data_dir, worker_id)
         store.remove_worker(worker_id)
     return rescued
 
 
-def _give_back_waiting(store: JobStore, host: Host, worker_id: str) -> None:
+def _discard_leftovers(host: Host, job: ClaimedJob) -> None:
+    """What a lost attempt leaves in its folders: the job may never run again, or on another host."""
+    if job.output is not None:
+        discard_stale(job.output, f"{job.claim.job_id}.{job.claim.claim_seq}", own=True)
+    discard_work(host, job.claim)
+
+
+def _give_back_waiting(store: JobStore, host: Host, worker_id: str, held: Iterable[ClaimedJob]) -> None:
     running = occupants(host.settings.data_dir, worker_id)
     if running is None:
         return
     waiting = [
         job.claim
-        for job in store.claimed(worker_id)
+        for job in held
         if job.manifest is None and f"{job.claim.job_id}.{job.claim.claim_seq}" not in running
     ]
     if waiting:
