@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pitchey_runner.store.buckets import available, next_start
-from pitchey_runner.store.new_job import OnFailure
+from pitchey_runner.store.new_job import OnFailure, RateLimit
 from pitchey_runner.store.queue_records import (
     BudgetStatus,
     Estimate,
@@ -42,6 +42,7 @@ class Circumstances:
         now: The store's clock, in microseconds.
         hold_until: Of its hold.
         key_limit, key_running: Of its concurrency key.
+        key_rate, key_full_at: The same key's rate, and when its bucket is full.
         before: Jobs before it: in the line of its key if that holds it, else in that of its queue.
         parents: Of unmet dependencies: id, state, policy.
         queues: Those with limits that concern it.
@@ -53,6 +54,8 @@ class Circumstances:
     hold_until: datetime | None
     key_limit: int | None
     key_running: int
+    key_rate: RateLimit | None
+    key_full_at: int | None
     before: int
     parents: Sequence[tuple[str, JobState, OnFailure]]
     queues: Sequence[QueueLoad]
@@ -103,7 +106,8 @@ def _reasons(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
 
 
 def _in_line(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
-    if job.hold == Hold.CONCURRENCY:
+    behind = job.hold == Hold.CONCURRENCY
+    if behind and about.key_limit is not None and about.key_running >= about.key_limit:
         yield Reason(ReasonKind.CONCURRENCY, job.concurrency_key, about.key_running, about.key_limit)
     for load in about.queues:
         most = load.queue.limits.max_running
@@ -111,19 +115,26 @@ def _in_line(job: JobRecord, about: Circumstances) -> Iterator[Reason]:
             yield Reason(ReasonKind.QUEUE_LIMIT, load.queue.name, load.running, most)
     if job.hold == Hold.RATE:
         yield Reason(ReasonKind.RATE, job.concurrency_key, until=about.hold_until)
+    elif behind:
+        yield from _rate(job.concurrency_key, about.key_rate, about.key_full_at, about.now)
     for load in about.queues:
-        rate = load.queue.limits.rate
-        if rate is not None:
-            period = round(rate.seconds * 1e6)
-            if not available(load.full_at, about.now, rate.count, period):
-                start = next_start(load.full_at, about.now, rate.count, period)
-                yield Reason(ReasonKind.RATE, load.queue.name, until=_moment(start))
+        yield from _rate(load.queue.name, load.queue.limits.rate, load.full_at, about.now)
     if not about.workers:
         yield Reason(ReasonKind.NO_WORKER, job.type)
     if job.hold is None:
         yield from why_no_room(job, _moment(about.now), about.workers)
     if job.hold in (None, Hold.CONCURRENCY):
         yield Reason(ReasonKind.POSITION, count=about.before)
+
+
+def _rate(name: str | None, rate: RateLimit | None, full_at: int | None, now: int) -> Iterator[Reason]:
+    """That a rate lets nothing start now, if it does."""
+    if rate is None:
+        return
+    period = round(rate.seconds * 1e6)
+    if not available(full_at, now, rate.count, period):
+        start = next_start(full_at, now, rate.count, period)
+        yield Reason(ReasonKind.RATE, name, until=_moment(start))
 
 
 def _moment(at: int) -> datetime:

@@ -170,6 +170,10 @@ class LineChecks:
         reason = waits(store, keyed[2].id)[0]
         assert (reason.kind, reason.name) == (ReasonKind.RATE, "api")
         assert reason.until == store.now() + timedelta(seconds=5)
+        reason, position = waits(store, keyed[4].id)
+        assert (reason.kind, reason.name) == (ReasonKind.RATE, "api")
+        assert reason.until == store.now() + timedelta(seconds=5)
+        assert (position.kind, position.count) == (ReasonKind.POSITION, 2)
         clock.advance(5)
         store.promote_due()
         assert claim(store, 10) == [keyed[2].id]

@@ -94,6 +94,8 @@ class ModelLines(ModelMoney):
                 hold_until=job.hold_until,
                 key_limit=new.concurrency_limit,
                 key_running=len(self._running_of_key(job)),
+                key_rate=new.rate,
+                key_full_at=self._buckets.get(_bucket(job)),
                 before=sum(each.place < job.place for each in line),
                 parents=[
                     (parent, self._jobs[parent].state, job.parents[parent].on_failure)

@@ -28,10 +28,12 @@ __all__ = ["as_queue", "estimate", "ready", "waits_for_rate", "why"]
 
 
 def as_queue(row: Any) -> QueueRecord:
-    rate = None if row["rate_limit"] is None else RateLimit(row["rate_limit"], row["rate_us"] / MICROS)
-    return QueueRecord(
-        row["name"], bool(row["paused"]), QueueLimits(row["max_running"], rate, row["max_slots"])
-    )
+    limits = QueueLimits(row["max_running"], _rate(row), row["max_slots"])
+    return QueueRecord(row["name"], bool(row["paused"]), limits)
+
+
+def _rate(row: Any) -> RateLimit | None:
+    return None if row["rate_limit"] is None else RateLimit(row["rate_limit"], row["rate_us"] / MICROS)
 
 
 def ready(
@@ -80,12 +82,16 @@ def why(connection: SqlConnection, now: int, job_id: str) -> Explanation | None:
     named = {**dict(row), "key": row["concurrency_key"], "now": now}
     in_key = row["hold"] == Hold.CONCURRENCY
     before = line_statements.BEFORE_IN_KEY if in_key else line_statements.BEFORE_IN_LINE
+    name = f"key:{row['type']}:{row['concurrency_key']}"
+    bucket = connection.execute(line_statements.BUCKET, {"name": name}).fetchone()
     parents = connection.execute(line_statements.PARENTS, {"seq": row["seq"]}).fetchall()
     about = Circumstances(
         now=now,
         hold_until=None if row["hold_until"] is None else moment(row["hold_until"]),
         key_limit=row["concurrency_limit"],
         key_running=connection.execute(line_statements.RUNNING_OF_KEY, named).fetchone()["running"],
+        key_rate=_rate(row),
+        key_full_at=None if bucket is None else bucket["full_at"],
         before=connection.execute(before, named).fetchone()["count"],
         parents=[(each["id"], JobState(each["state"]), OnFailure(each["on_failure"])) for each in parents],
         queues=[
