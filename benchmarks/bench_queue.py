@@ -1,10 +1,11 @@
 """How many jobs that do nothing go through the whole runner, durably, and how soon does one start?
 
-Ours: claim, slot process, fenced settlement with attempt, event and ledger rows, on SQLite with ``synchronous=FULL``;
-a killed worker's jobs are run again. The peer is Huey on SQLite, the fastest queue that we know of, with two processes:
-it deletes a job at the claim, so those in flight are lost when its consumer is killed. Both drain a full queue; what
-counts starts once a tenth of it is done, so start-up does not. ``PITCHEY_BENCH_JOBS`` sets its length (20,000), and
-``PITCHEY_BENCH_BACKLOG`` that of the longer line to claim from (100,000).
+Ours: claim, slot process, fenced settlement with attempt, event and ledger rows, on SQLite with ``synchronous=FULL``
+and on Postgres with ``fsync``; a killed worker's jobs are run again. The peer is Huey on SQLite, the fastest queue that
+we know of, with two processes: it deletes a job at the claim, so those in flight are lost when its consumer is killed.
+Both drain a full queue; what counts starts once a tenth of it is done, so start-up does not. ``PITCHEY_BENCH_JOBS``
+sets its length (20,000), and ``PITCHEY_BENCH_BACKLOG`` that of the longer line to claim from (100,000). The memory of
+the supervisor's process is that at the end of a drain; for a long one set the first to 200,000.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from array import array
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import anyio
 from harness import Bench, at_least, at_most, expect, in_turn, run_benchmark
+from stores import SQLITE, NewStore, new_stores
 from workbench import Workbench, workbench
 
 from pitchey_runner.store import open_store
@@ -37,18 +40,24 @@ ONE_BY_ONE = 500
 WAKE_UPS = 60
 BACKLOGS = (1_000, int(os.environ.get("PITCHEY_BENCH_BACKLOG", "100000")))
 CLAIM = 20
+CLAIMS = 30
+BULK = 5_000
+BULKS = 4
 COUNTED = 1000  # as far as a supervisor with two slots for short jobs looks
 _PEERS = Path(__file__).with_name("peers")
 _numbers = count()
 
 
 def measure(bench: Bench) -> None:
-    with workbench() as work:
+    with workbench() as work, new_stores(work, bench) as stores:
         expect(
             JOB_TYPE in work.host.registry.processors,
             f"there is no processor {JOB_TYPE}: pip install -e tests/support/pitchey_test_plugins",
         )
         bench.fact("jobs", str(JOBS))
+        huey = find_spec("huey") is not None
+        if not huey:
+            bench.note("Huey is not installed (pip install huey): nothing is compared with it.")
         lines = {
             durability: bench.compare(
                 f"drain, against {durability}",
@@ -60,35 +69,62 @@ def measure(bench: Bench) -> None:
             for durability in ("FULL", "NORMAL")
         }
         singly = bench.compare("enqueue one by one", against="Huey, FULL", unit="jobs/s", by="ratio")
-        wake = bench.compare(
-            "from enqueue to a slot, median", against="to its end", unit="ms", by="ours", goal=at_most(2.0)
+        on = {name: _Lines(bench, name) for name in stores}
+        for number in bench.rounds():
+            for name, new in stores.items():
+                on[name].measure(work, new, number)
+            new = stores[SQLITE]
+            for durability, line in lines.items():
+                if not huey:
+                    line.add(*[_speed(work, new)] * 2)
+                    continue
+                line.add(*in_turn(number, partial(_speed, work, new), partial(_drain_huey, work, durability)))
+            speed = _enqueue_singly(new)
+            singly.add(speed, _enqueue_huey(work) if huey else speed)
+
+
+class _Lines:
+    """What is measured on each database."""
+
+    def __init__(self, bench: Bench, name: str) -> None:
+        figures = bench.compare
+        at_once, soon = (12_000, 2.0) if name == SQLITE else (6_000, 4.0)
+        self.drain = figures(
+            f"drain, {name}", against="its first half", unit="jobs/s", by="ours", goal=at_least(at_once)
         )
-        claim = bench.compare(
-            f"look and claim {CLAIM}, {BACKLOGS[1]} pending",
+        self.bulk = figures(
+            f"enqueue {BULK} at once, {name}",
+            against="one by one",
+            unit="jobs/s",
+            by="ours",
+            goal=at_least(50_000),
+        )
+        self.wake = figures(
+            f"from enqueue to a slot, median, {name}",
+            against="to its end",
+            unit="ms",
+            by="ours",
+            goal=at_most(soon),
+        )
+        self.claim = figures(
+            f"look and claim {CLAIM}, {BACKLOGS[1]} pending, {name}",
             against=f"{BACKLOGS[0]} pending",
             unit="ms",
             by="ratio",
             goal=at_most(1.2),
         )
-        if find_spec("huey") is None:
-            bench.note("Huey is not installed (pip install huey): nothing is compared with it.")
-        for number in bench.rounds():
-            for durability, line in lines.items():
-                if find_spec("huey") is None:
-                    line.add(*[_drain(work)] * 2)
-                else:
-                    line.add(*in_turn(number, partial(_drain, work), partial(_drain_huey, work, durability)))
-            ours = _enqueue(work)
-            singly.add(ours, _enqueue_huey(work) if find_spec("huey") else ours)
-            wake.add(*_wake_up(work))
-            small, large = in_turn(number, *[partial(_claim, work, length) for length in BACKLOGS])
-            claim.add(large, small)
+        self.memory = figures(
+            f"memory after a drain, {name}", against="after its first tenth", unit="MB", by="ratio"
+        )
 
-
-@contextmanager
-def _store(work: Workbench) -> Iterator[JobStore]:
-    with open_store(f"sqlite:///{work.root}/store-{next(_numbers)}.db") as store:
-        yield store
+    def measure(self, work: Workbench, new: NewStore, number: int) -> None:
+        drained = _drain(work, new)
+        self.drain.add(drained.speed, drained.speed_of_half)
+        self.memory.add(drained.memory_mb, drained.memory_mb_before)
+        self.bulk.add(_enqueue_bulk(new), _enqueue_singly(new))
+        self.wake.add(*_wake_up(work, new))
+        small, large = in_turn(number, *[partial(_claim, new, length) for length in BACKLOGS])
+        self.claim.add(large, small)
 
 
 def _fill(store: JobStore, jobs: int) -> None:
@@ -100,25 +136,49 @@ def _job(value: int) -> NewJob:
     return NewJob(JOB_TYPE, {"value": value}, instance_type="lite")
 
 
-def _drain(work: Workbench) -> float:
-    """Jobs per second from the first tenth on."""
-    ends: list[float] = []
+@dataclass(frozen=True, slots=True)
+class _Drained:
+    """Jobs per second from the first tenth on, to the half and to the end; and the supervisor's memory at that tenth
+    and at the end."""
+
+    speed: float
+    speed_of_half: float
+    memory_mb: float
+    memory_mb_before: float
+
+
+def _drain(work: Workbench, new: NewStore) -> _Drained:
+    # An array, as its memory is measured as well.
+    ends = array("d")
+    tenth = max(1, JOBS // 10)
+    memory: list[float] = []
 
     def watch(event: Event) -> None:
         if isinstance(event, JobSettled):
             ends.append(time.perf_counter())
+            if len(ends) in {tenth, JOBS}:
+                memory.append(_memory_mb())
 
-    with _store(work) as store:
+    with open_store(new()) as store:
         _fill(store, JOBS)
         supervisor = Supervisor(store, work.host, types=[JOB_TYPE], watcher=watch)
         anyio.run(partial(supervisor.run, drain=True))
         expect(store.counts() == {JobState.COMPLETED: JOBS}, f"after the drain: {store.counts()}")
-    tenth = JOBS // 10
-    return (JOBS - tenth) / (ends[-1] - ends[tenth - 1])
+    speed, of_half = [(end - tenth) / (ends[end - 1] - ends[tenth - 1]) for end in (JOBS, JOBS // 2)]
+    return _Drained(speed, of_half, memory[-1], memory[0])
 
 
-def _enqueue(work: Workbench) -> float:
-    with _store(work) as store:
+def _speed(work: Workbench, new: NewStore) -> float:
+    return _drain(work, new).speed
+
+
+def _memory_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _enqueue_singly(new: NewStore) -> float:
+    with open_store(new()) as store:
         store.enqueue([_job(0)])
         started = time.perf_counter()
         for value in range(ONE_BY_ONE):
@@ -126,7 +186,19 @@ def _enqueue(work: Workbench) -> float:
         return ONE_BY_ONE / (time.perf_counter() - started)
 
 
-def _wake_up(work: Workbench) -> tuple[float, float]:
+def _enqueue_bulk(new: NewStore) -> float:
+    """With what it takes to make the jobs; the connection is there already."""
+    with open_store(new()) as store:
+        store.enqueue([_job(0)])
+        started = time.perf_counter()
+        for _ in range(BULKS):
+            store.enqueue([_job(value) for value in range(BULK)])
+        took = time.perf_counter() - started
+        expect(store.counts() == {JobState.PENDING: BULKS * BULK + 1}, "jobs were lost on their way in")
+        return BULKS * BULK / took
+
+
+def _wake_up(work: Workbench, new: NewStore) -> tuple[float, float]:
     """Median milliseconds from an enqueue by another connection to the slot, and to the end."""
     enqueued: dict[str, float] = {}
     started: list[float] = []
@@ -150,7 +222,7 @@ def _wake_up(work: Workbench) -> tuple[float, float]:
         supervisor.stop()
 
     async def main() -> None:
-        url = f"sqlite:///{work.root}/store-{next(_numbers)}.db"
+        url = new()
         with open_store(url) as store, open_store(url) as elsewhere:
             supervisor = Supervisor(store, work.host, types=[JOB_TYPE], watcher=watch)
             async with anyio.create_task_group() as group:
@@ -162,14 +234,14 @@ def _wake_up(work: Workbench) -> tuple[float, float]:
     return statistics.median(started) * 1000, statistics.median(ended) * 1000
 
 
-def _claim(work: Workbench, backlog: int) -> float:
-    """Milliseconds, median, of a supervisor's look at the line and the claim that follows."""
+def _claim(new: NewStore, backlog: int) -> float:
+    """Milliseconds, median, of a supervisor's look at the line and the claim that follows, which leaves ``backlog``."""
     took = []
-    with _store(work) as store:
-        _fill(store, backlog)
+    with open_store(new()) as store:
+        _fill(store, backlog + CLAIMS * CLAIM)
         worker = this_worker([JOB_TYPE], lease_seconds=30.0)
         store.register_worker(worker)
-        for _ in range(30):
+        for _ in range(CLAIMS):
             started = time.perf_counter()
             store.promote_due()
             store.ready(most=COUNTED)

@@ -35,6 +35,7 @@ __all__ = ["Attempted", "attempt", "attempt_batch"]
 
 
 _MAX_MESSAGE: Final = 2000
+_NOTHING: Final = Usage()
 # Once for each processor, and not for each of its jobs.
 _is_async = functools.lru_cache(maxsize=None)(inspect.iscoroutinefunction)
 _strict_json = json.JSONEncoder(allow_nan=False).encode
@@ -49,7 +50,7 @@ class Attempted:
         self.facts: dict[str, Any] | None = None
         self.manifest: dict[str, Any] | None = None
         self.error: PitcheyError | None = None
-        self.usage = Usage()
+        self.usage = _NOTHING
 
     def as_frame(self) -> dict[str, Any]:
         return {

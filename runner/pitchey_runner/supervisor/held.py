@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from pitchey_core.pricing import Usage
 from pitchey_core.slots import Report, Slot
@@ -12,6 +13,9 @@ from pitchey_runner.store.interface import Beat, ClaimedJob
 from pitchey_runner.supervisor.admission import Reservation
 
 __all__ = ["Held", "share_usage"]
+
+
+_NOTHING: Final = Usage()
 
 
 @dataclass(eq=False)
@@ -38,7 +42,7 @@ class Held:
     reservation: Reservation | None = None
     memory_bytes: int | None = None
     paused: bool = False
-    spent: Usage = field(default_factory=Usage)
+    spent: Usage = _NOTHING
     cancelled: bool = False
     lost: bool = False
 
