@@ -218,12 +218,7 @@ class Group:
         self._set[name] = value
 
     def _read(self, controller: str, name: str) -> bytes:
-        try:
-            return os.pread(self._file(controller, name, os.O_RDONLY), 4096, 0)
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            return b"0"  # The group was removed, which only one without processes can be.
+        return os.pread(self._file(controller, name, os.O_RDONLY), 4096, 0)
 
     def _field(self, controller: str, file: str, name: bytes) -> int:
         for line in self._read(controller, file).splitlines():

@@ -251,7 +251,7 @@ with Sandbox() as sandbox:
 
 
 @pytest.mark.parametrize("victim", [0, 1], ids=["outer", "inner"])
-def test_a_program_that_dies_with_the_launcher_is_told_as_killed(run: Run, victim: int) -> None:
+def test_a_program_that_dies_with_the_launcher_is_run_again(run: Run, victim: int) -> None:
     with Sandbox() as sandbox:
         assert run("pass", on=sandbox).verdict is Verdict.OK
         launcher = sandbox.warm_launcher
@@ -263,9 +263,9 @@ def test_a_program_that_dies_with_the_launcher_is_told_as_killed(run: Run, victi
 
         with ThreadPoolExecutor(1) as pool:
             killing = pool.submit(kill)
-            report = run("import time; print(1, flush=True); time.sleep(60)", on=sandbox)
+            report = run("import time; print(1, flush=True); time.sleep(1)", on=sandbox)
             killing.result()
-        assert (report.verdict, report.stdout.data) == (Verdict.SIGNAL, b"1\n"), report
+        assert (report.verdict, report.stdout.data) == (Verdict.OK, b"1\n"), report
         assert run("print(2)", on=sandbox).stdout.data == b"2\n"
 
 
