@@ -269,8 +269,12 @@ def test_a_cancelled_caller_takes_the_slot_with_it(
     workplace: Workplace, order: Callable[..., JobOrder]
 ) -> None:
     async def work(slot: Slot) -> bool:
-        with anyio.move_on_after(1.0):
-            await slot.run([order("test-spin", deaf=True, trace=str(workplace.trace))])
+        async with anyio.create_task_group() as group:
+            spinning = order("test-spin", deaf=True, trace=str(workplace.trace))
+            group.start_soon(slot.run, [spinning])
+            while not workplace.traces():
+                await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
         return slot.alive
 
     assert not anyio.run(_with_slot, work)
