@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from workplace import Workplace, exists, wait_until
 
@@ -272,8 +273,7 @@ def test_a_cancelled_caller_takes_the_slot_with_it(
         async with anyio.create_task_group() as group:
             spinning = order("test-spin", deaf=True, trace=str(workplace.trace))
             group.start_soon(slot.run, [spinning])
-            while not workplace.traces():
-                await anyio.sleep(0.02)
+            await anyio.to_thread.run_sync(wait_until, workplace.traces)
             group.cancel_scope.cancel()
         return slot.alive
 
