@@ -46,7 +46,8 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
         # What cannot be enqueued leaves the transaction as it was, usable and without half of the jobs.
         with connection.begin_nested():
             now = ours.execute(f"SELECT {CLOCK} AS now, {ANNOUNCE}").fetchall()[0]["now"]
-            answers = producing.enqueue(ours, int(now), producing.prepare(jobs, None), None)
+            rows = producing.prepare(jobs, None)
+            answers = producing.enqueue(ours, int(now), rows, None, lines_later=True)
             # Heard when, and if, the transaction commits.
             raw.execute(f"NOTIFY {CHANNEL}")
     except psycopg.Error as error:
