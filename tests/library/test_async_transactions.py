@@ -78,6 +78,16 @@ def test_many_at_once_go_in_together(run: Run) -> None:
     run(body)
 
 
+def test_jobs_with_a_key_get_into_its_line(run: Run) -> None:
+    async def body(jobs: AsyncJobs, engine: AsyncEngine) -> None:
+        keyed = JobRequest("test-noop", {}, concurrency_key="k", concurrency_limit=1)
+        async with engine.begin() as connection:
+            await jobs.submit_all([keyed] * 3, connection=connection)
+        assert await jobs.drain() == {JobState.COMPLETED: 3}
+
+    run(body)
+
+
 def test_what_is_refused_leaves_their_transaction_as_it_was(run: Run) -> None:
     async def body(jobs: AsyncJobs, engine: AsyncEngine) -> None:
         async with AsyncSession(engine) as session:

@@ -154,6 +154,30 @@ def test_events_that_are_committed_late_are_not_missed(store: JobStore, database
     assert store.last_event() == followed[-1].seq
 
 
+def test_a_transaction_that_has_enqueued_into_a_line_keeps_nobody_waiting(
+    store: JobStore, database: str
+) -> None:
+    keyed = [job(concurrency_key="k", concurrency_limit=1) for _ in range(3)]
+    store.enqueue(keyed[:1])
+    (running,) = store.claim(worker(), "video", 5)
+    engine = create_engine("postgresql+psycopg://" + database.partition("://")[2])
+    with engine.begin() as theirs:
+        enqueue_in(store, theirs, keyed[1:])
+        store.enqueue([job(concurrency_key="other", concurrency_limit=1)])
+        assert len(store.claim(worker(), "video", 5)) == 1
+        # The line of their key moves on without them, who are not there yet.
+        assert store.settle([completed(running.claim)]) == [True]
+    engine.dispose()
+    assert store.claim(worker(), "video", 5) == []
+    store.promote_due()
+    (second,) = store.claim(worker(), "video", 5)
+    assert second.claim.job_id == keyed[1].id
+    store.promote_due()
+    assert store.claim(worker(), "video", 5) == []
+    store.settle([completed(second.claim)])
+    assert [each.claim.job_id for each in store.claim(worker(), "video", 5)] == [keyed[2].id]
+
+
 def test_what_was_rolled_back_keeps_no_follower_waiting(store: JobStore, database: str) -> None:
     with pytest.raises(ZeroDivisionError), transaction(database) as enqueues:  # noqa: PT012
         producing.enqueue(enqueues, NOW, producing.prepare([job()], None), None)

@@ -47,7 +47,8 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
         with connection.begin_nested():
             try:
                 now = ours.execute(f"SELECT {CLOCK} AS now, {ANNOUNCE}").fetchall()[0]["now"]
-                answers = producing.enqueue(ours, int(now), producing.prepare(jobs, None), None)
+                rows = producing.prepare(jobs, None)
+                answers = producing.enqueue(ours, int(now), rows, None, lines_later=True)
             finally:
                 ours.answered()
             # Heard when, and if, the transaction commits.

@@ -44,8 +44,8 @@ class Consequences:
         """Note that a new job waits for one that has ended already."""
         self._ended.append((parent, seq))
 
-    def write(self) -> None:
-        """See to all that follows."""
+    def write(self, *, lines: bool = True) -> None:
+        """See to all that follows; ``lines``: also in the lines of keys."""
         if self._ended:
             happenings: list[Happening] = []
             # What is cancelled has dependents of its own, which come behind.
@@ -53,7 +53,7 @@ class Consequences:
                 if JobState(parent["state"]).finished:
                     self._tell_dependents(parent, only, happenings)
             record(self._connection, self._now, happenings)
-        if self.keys:
+        if self.keys and lines:
             rebalance(self._connection, self.keys)
 
     def _tell_dependents(self, parent: Any, only: int | None, happenings: list[Happening]) -> None:

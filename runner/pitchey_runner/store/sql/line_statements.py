@@ -56,6 +56,10 @@ UPDATE job SET hold = 'budget', hold_until = :until
    AND organization_id = :organization_id AND (hold IS NULL OR hold IN ('concurrency', 'rate'))
 """
 
+ENTER_LINE_LATER = """
+UPDATE job SET hold_until = :now WHERE seq = :seq AND state = 'pending' AND hold = 'concurrency'
+"""
+
 FREE_HELD = f"""
 UPDATE job SET {ENTER_LINE}
  WHERE seq IN (SELECT seq FROM job INDEXED BY job_held

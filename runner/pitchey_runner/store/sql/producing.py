@@ -5,12 +5,12 @@ Every function here runs inside the store's transaction; ``now`` is in microseco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.records import JobState, NewJob, WorkerInfo
-from pitchey_runner.store.sql import statements
+from pitchey_runner.store.sql import line_statements, statements
 from pitchey_runner.store.sql.budgets import refuse_over_budget
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.consequences import Consequences
@@ -55,8 +55,15 @@ def prepare(jobs: Sequence[NewJob], claimed_by: WorkerInfo | None) -> list[dict[
 
 
 def enqueue(
-    connection: SqlConnection, now: int, rows: list[dict[str, Any]], claimed_by: WorkerInfo | None
+    connection: SqlConnection,
+    now: int,
+    rows: list[dict[str, Any]],
+    claimed_by: WorkerInfo | None,
+    *,
+    lines_later: bool = False,
 ) -> list[str | None]:
+    """Insert jobs; ``lines_later``: jobs with a key get their place in line from who looks for what is due, once they
+    are committed, so that nobody who has to count waits for a transaction that may be long."""
     jobs: list[NewJob] = [row["job"] for row in rows]
     refuse_over_budget(connection, now, jobs)
     for seq, row in zip(connection.new_job_numbers(len(rows)), rows, strict=True):
@@ -80,7 +87,9 @@ def enqueue(
     if claimed_by is not None:
         ensure_worker(connection, now, claimed_by)
         begin_attempts(connection, now, claimed_by.id, [(row["seq"], 1, 1) for row in inserted])
-    follow.write()
+    follow.write(lines=not lines_later)
+    if lines_later and follow.keys:
+        connection.executemany(line_statements.ENTER_LINE_LATER, [*_with_key(inserted)])
     return answers
 
 
@@ -95,6 +104,10 @@ def _set_times(row: dict[str, Any], now: int, claimed_by: WorkerInfo | None) -> 
         row["started_at"] = now
         row["lease_until"] = now + span(claimed_by.lease_seconds)
     row["state"] = state.value
+
+
+def _with_key(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (row for row in rows if row["job"].concurrency_key is not None)
 
 
 def _enqueued(row: dict[str, Any]) -> Happening:
