@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pitchey_core.isolation.policy import SandboxPolicy
-from pitchey_core.process.cgroup_places import owned_name, owner_is_dead
+from pitchey_core.process.cgroup_places import own_groups, owned_name, owner_is_dead
 
 __all__ = ["INIT", "Group", "Groups", "is_gone", "remove_left_groups", "while_it_is_there"]
 
@@ -273,24 +273,16 @@ def _sweep(folder: Path) -> None:
 
 
 def _hierarchies() -> list[_Hierarchy]:
-    """Those that have controllers of use here, each with the folder to try, version 1 first."""
-    own = {}
-    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        own[controllers] = path
+    """Those that have controllers of use here, each with the folder to try, version 1 first.
+
+    Unlike those of slots, also inside of a group of ours: what a sandbox uses counts for the slot around it.
+    """
     found = []
-    for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
-        fields = line.split()
-        root, mounted, kind, options = fields[3], Path(fields[4]), *_kind_and_options(fields)
-        if kind == "cgroup":
-            for controllers, path in own.items():
-                names = frozenset(controllers.split(","))
-                if names & set(_CONTROLLERS) and names <= set(options.split(",")):
-                    folder = mounted / os.path.relpath(path, root)
-                    found.append(_Hierarchy(names & frozenset(_CONTROLLERS), folder, unified=False))
-        elif kind == "cgroup2" and "" in own:
-            folder = mounted / os.path.relpath(own[""], root)
-            found += _unified(folder, mounted)
+    for controllers, folders in own_groups():
+        if not controllers:
+            found += _unified(folders)
+        elif useful := controllers & frozenset(_CONTROLLERS):
+            found.append(_Hierarchy(useful, folders[0], unified=False))
     taken: set[str] = set()
     unique = []
     for each in sorted(found, key=lambda each: each.unified):
@@ -300,16 +292,9 @@ def _hierarchies() -> list[_Hierarchy]:
     return unique
 
 
-def _kind_and_options(fields: list[str]) -> tuple[str, str]:
-    at = fields.index("-")
-    return fields[at + 1], fields[at + 3]
-
-
-def _unified(own: Path, mounted: Path) -> list[_Hierarchy]:
+def _unified(folders: Sequence[Path]) -> list[_Hierarchy]:
     """In version 2 a group with processes cannot hold limited ones, so beside our own, below its parent."""
-    for folder in (own.parent, own):
-        if not folder.is_relative_to(mounted):
-            continue
+    for folder in (*folders[1:2], folders[0]):
         with contextlib.suppress(OSError):
             enabled = (folder / "cgroup.subtree_control").read_text("ascii").split()
             if {"memory", "pids"} <= set(enabled):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,51 @@ def test_it_can_be_cancelled(run: Any) -> None:
     answers = iter([False, False, True])
     with pytest.raises(Cancelled):
         run("import time; time.sleep(60)", cancelled=lambda: next(answers, True))
+
+
+@pytest.fixture
+def only_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A host with Node and without Deno."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "node").symlink_to(node)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("pitchey_core.tools._bundled", lambda spec: None)
+
+
+@pytest.mark.usefixtures("only_node")
+def test_node_where_there_is_no_deno(run: Any) -> None:
+    code = (
+        "import fs from 'node:fs'; fs.writeFileSync('out.txt', 'made');"
+        "console.log(fs.readFileSync(0, 'utf8').toUpperCase(), process.argv.slice(2), fs.existsSync('/root'))"
+    )
+    done = run(code, "javascript", stdin="hello", args=["one two"], outputs=["*.txt"])
+    facts = done.facts
+    assert (facts.verdict, facts.runtime) == ("ok", "node"), facts
+    assert facts.stdout == "HELLO [ 'one two' ] false\n"
+    assert done.files["out.txt"].read_text() == "made"
+    assert run("process.exit(3)", "javascript").facts.exit_status == 3
+    facts = run("while (true) {}", "javascript", timeout=0.5).facts
+    assert facts.verdict == "timeout-wall"
+    facts = run("require('net').connect(80, '127.0.0.1')", "javascript").facts
+    assert facts.verdict == "runtime-error"
+
+
+@pytest.mark.usefixtures("only_node")
+def test_what_node_says_of_a_source(run: Any) -> None:
+    facts = run("let x = 1;\nlet y = ;\n", "javascript", checks=["syntax"]).facts
+    assert (facts.verdict, facts.ran) == ("runtime-error", False)
+    assert [(each.line, each.column) for each in facts.syntax] == [(2, 9)]
+    assert run("console.log(1)", "javascript", checks=["syntax"]).facts.syntax == []
+
+
+@pytest.mark.usefixtures("only_node")
+def test_node_runs_no_typescript(run: Any) -> None:
+    with pytest.raises(ToolMissing, match="deno"):
+        run("let x: number = 1", "typescript")
 
 
 def test_without_deno_and_node(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

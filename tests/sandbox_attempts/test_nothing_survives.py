@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,16 @@ def test_nothing_survives(runs: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
                 collect.rmdir()
                 assert targets.survivors() == [], attempt.title
         assert _state(tmp_path) == before
+
+
+def test_targets_that_cannot_be_made_leave_nothing_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("long" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    before = threading.active_count()
+    with pytest.raises(OSError, match="too long"), Targets():
+        pass
+    assert list(deep.iterdir()) == []
+    assert threading.active_count() == before

@@ -43,6 +43,7 @@ class Targets:
         try:
             self._prepare()
         except BaseException:
+            self._closing = True
             self._stack.close()
             raise
         return self
