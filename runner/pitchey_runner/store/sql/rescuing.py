@@ -37,11 +37,12 @@ def rescue(
     rescuer: WorkerInfo,
     dead_workers: Collection[str],
     limit: int,
-    latest: int,
+    latest: int | None,
     prices: PriceBook,
 ) -> list[Rescue]:
     """Take over; leases that have expired after ``latest``, in microseconds, hold."""
-    named = {"dead": to_json(sorted(dead_workers)), "now": min(now, latest), "limit": limit}
+    judged_at = now if latest is None else min(now, latest)
+    named = {"dead": to_json(sorted(dead_workers)), "now": judged_at, "limit": limit}
     rows = connection.execute(statements.LOST, named).fetchall()
     endings = Endings(connection, now)
     rescues = []

@@ -140,8 +140,9 @@ class SqlStore(QueueHalf):
         limit: int = 500,
         at: datetime | None = None,
     ) -> list[Rescue]:
-        latest = self._clock() if at is None else micros(at)
-        named = {"dead": to_json(sorted(dead_workers)), "now": latest}
+        latest = None if at is None else micros(at)
+        now = self._clock() if latest is None else latest
+        named = {"dead": to_json(sorted(dead_workers)), "now": now}
         if limit <= 0 or not self._read(statements.ANY_LOST, named):
             return []
         return self._write(rescuing.rescue, rescuer, dead_workers, limit, latest, self._prices)
