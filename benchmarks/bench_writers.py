@@ -195,7 +195,7 @@ def _compare(
 
 def _write(pool: Pool, opened: type[_Queue], url: str, per_second: float | None) -> Written:
     """Let all writers write for so long. Each waits for the others before it begins, so each takes one share."""
-    shares = pool.map(partial(_share, opened, url, per_second), range(WRITERS), chunksize=1)
+    shares = pool.map(partial(_share, opened, url, per_second, SECONDS), range(WRITERS), chunksize=1)
     all_of_them = Written()
     for each in shares:
         all_of_them.enqueues += each.enqueues
@@ -218,8 +218,8 @@ def _begin(start: object) -> None:
     _start = start
 
 
-def _share(opened: type[_Queue], url: str, per_second: float | None, number: int) -> Written:
-    """The work of one writer."""
+def _share(opened: type[_Queue], url: str, per_second: float | None, seconds: float, number: int) -> Written:
+    """The work of one writer. Its process has no setting of the user's left, and so no length either."""
     written = Written()
     with closing(opened(url)) as queue:
         # What each does once only (statements are prepared, connections made) is not what is measured.
@@ -234,7 +234,7 @@ def _share(opened: type[_Queue], url: str, per_second: float | None, number: int
         for turn in itertools.count(1):
             if (now := time.perf_counter()) < due:
                 time.sleep(due - now)
-            if time.perf_counter() - begun >= SECONDS:
+            if time.perf_counter() - begun >= seconds:
                 return written
             # Who was kept by the call before is late since it was due; who has slept too long is not.
             free = _timed(

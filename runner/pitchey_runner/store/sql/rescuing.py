@@ -41,11 +41,8 @@ def rescue(
     prices: PriceBook,
 ) -> list[Rescue]:
     """Take over; leases that have expired after ``latest``, in microseconds, hold."""
-    named = {
-        "dead": to_json(sorted(dead_workers)),
-        "now": now if latest is None else min(now, latest),
-        "limit": limit,
-    }
+    judged_at = now if latest is None else min(now, latest)
+    named = {"dead": to_json(sorted(dead_workers)), "now": judged_at, "limit": limit}
     rows = connection.execute(statements.LOST, named).fetchall()
     endings = Endings(connection, now)
     rescues = []

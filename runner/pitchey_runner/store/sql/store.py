@@ -141,14 +141,9 @@ class SqlStore(QueueHalf):
         at: datetime | None = None,
     ) -> list[Rescue]:
         latest = None if at is None else micros(at)
-        named = {"dead": to_json(sorted(dead_workers))}
-        if limit <= 0:
-            return []
-        if latest is None:
-            lost = self._read_now(statements.ANY_LOST, named)
-        else:
-            lost = self._read(statements.ANY_LOST, {**named, "now": latest})
-        if not lost:
+        now = self._clock() if latest is None else latest
+        named = {"dead": to_json(sorted(dead_workers)), "now": now}
+        if limit <= 0 or not self._read(statements.ANY_LOST, named):
             return []
         return self._write(rescuing.rescue, rescuer, dead_workers, limit, latest, self._prices)
 
