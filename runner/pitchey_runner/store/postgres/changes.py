@@ -25,7 +25,7 @@ __all__ = ["CHANNEL", "Listener", "Notifier"]
 
 CHANNEL = "pitchey_store"
 # A word that is lost with the server's power costs nothing: it need not wait for the disk.
-_TELL = f"BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {CHANNEL}; COMMIT"
+_TELL = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
 _DEBOUNCE_SECONDS = 0.01
 _PROBE_SECONDS = 15.0
 _RETRY_SECONDS = 0.5
@@ -66,7 +66,7 @@ class Notifier:
             self._changed.wait()
             self._changed.clear()
             with suppress(StoreError):
-                self._readers.read(lambda connection: connection.raw.execute(_TELL, prepare=False))
+                self._readers.read(lambda connection: connection.raw.execute(_TELL))
             if self._closed and not self._changed.is_set():
                 return
             time.sleep(_DEBOUNCE_SECONDS)
