@@ -56,12 +56,15 @@ def first_fire(cron: str, timezone: str, after: int) -> int:
     if len(fields.split()) != _FIELDS:
         raise _no_expression(cron, "Wrong number of fields")
     try:
-        fire: datetime = next(CronSim(fields, start))
+        fires = CronSim(fields, start)
     except CronSimError as error:
         raise _no_expression(cron, error) from None
-    except StopIteration:
-        raise UsageError(f"the cron expression {cron!r} never comes true") from None
-    return (fire.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+    for each in fires:
+        fire = (each.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+        # In an hour that comes twice, a fixed time of it is that of the first, which may have passed.
+        if fire > after:
+            return fire
+    raise UsageError(f"the cron expression {cron!r} never comes true")
 
 
 def _no_expression(cron: str, why: object) -> UsageError:

@@ -61,6 +61,18 @@ class ScheduleChecks:
             store.fire_schedules()
         assert hours == [7, 7], "the clock was changed in the night to the 28th"
 
+    def test_a_schedule_that_is_set_in_an_hour_that_comes_twice_fires_no_time_that_has_passed(
+        self, store: JobStore, clock: ManualClock
+    ) -> None:
+        # Ten past two, for the second time; a quarter past two has come once.
+        until(clock, store, datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+        store.set_schedule(
+            NewSchedule("s", "15 2 * * *", job(), timezone="Europe/Berlin", missed=Missed.ONCE)
+        )
+        (record,) = store.schedules()
+        assert record.next_fire_at == datetime(2026, 10, 26, 1, 15, tzinfo=UTC)
+        assert store.fire_schedules() == []
+
     @pytest.mark.parametrize("missed", Missed)
     def test_what_was_missed_is_skipped_or_run_once(
         self, store: JobStore, clock: ManualClock, missed: Missed
