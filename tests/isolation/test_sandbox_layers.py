@@ -223,7 +223,7 @@ def test_where_a_wall_cannot_be_built_nothing_runs(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "sandbox-error 0", done
     assert lines[1].startswith("the program was not run: namespaces: ")
-    assert "sysctl user.max_user_namespaces" in lines[2]
+    assert "sysctl -w user.max_user_namespaces" in lines[2]
     assert lines[3].startswith("not enforced: ")
 
 
