@@ -55,7 +55,11 @@ def _batch(place: Workbench, name: str, jobs: int) -> float:
     ]
     path = place.root / f"jobs-{name}.json"
     path.write_text(json.dumps({"jobs": entries}))
-    own = {"PITCHEY_STORE": place.store_url, "PITCHEY_DATA_DIR": str(place.root / "data")}
+    own = {
+        "PITCHEY_STORE": place.store_url,
+        "PITCHEY_DATA_DIR": str(place.root / "data"),
+        "PITCHEY_QUEUES__CODE__MAX_SLOTS": str(SLOTS),
+    }
     done = subprocess.run(
         [str(pitchey_run()), "batch", str(path), "--json"], capture_output=True, env={**os.environ, **own}
     )
