@@ -165,9 +165,12 @@ def test_another_process_wakes_those_who_wait(jobs: Jobs, open_jobs: Callable[[]
 
 def test_a_job_that_is_purged_is_waited_for_no_longer(jobs: Jobs) -> None:
     job = jobs.submit("test-noop")
-    threading.Timer(0.3, lambda: (job.cancel(), jobs.store.purge([job.id]))).start()
+    purging = threading.Timer(0.3, lambda: (job.cancel(), jobs.store.purge([job.id])))
+    purging.start()
     with pytest.raises((UnknownName, Cancelled)):
         job.wait(20)
+    # Who waits may hear of the cancellation before the job is gone.
+    purging.join()
     with pytest.raises(UnknownName, match="purged"):
         job.wait(20)
 
