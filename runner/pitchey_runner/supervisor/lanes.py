@@ -32,6 +32,8 @@ __all__ = ["Lanes"]
 _log = logging.getLogger(__name__)
 _AT_A_SLOT = 2
 """Groups of short jobs: one at work, and one whose orders are ready."""
+_GATHER_SECONDS = 0.04
+_WORTH_IT = 50
 
 
 class Lanes:
@@ -178,17 +180,23 @@ class Lanes:
         stopped: list[Held] = []
         send, receive = anyio.create_memory_object_stream[list[Outcome]](math.inf)
 
+        gathered = _Gathered()
+
         async def settle() -> None:
             async for outcomes in receive:
+                if not together:
+                    await gathered.enough(len(running))
                 # What has come meanwhile goes into the same transaction.
                 while receive.statistics().current_buffer_used:
                     outcomes += receive.receive_nowait()
+                gathered.taken(len(outcomes))
                 ended = [(running[each.order.key][0], each) for each in outcomes]
                 again.extend(await self._settle(ended, alone=len(running) == 1 or not together))
 
         def end(outcomes: list[Outcome]) -> None:
             for each in outcomes:
                 running[each.order.key][0].slot = None
+            gathered.came(len(outcomes))
             send.send_nowait(outcomes)
 
         async with receive, anyio.create_task_group() as group, send:
@@ -314,6 +322,28 @@ class Lanes:
         held = keys[report.key]
         held.progress, held.message = report.fraction, report.message
         self._tell(JobProgress(held.job.claim.job_id, report.fraction, report.message, report.figures or {}))
+
+
+class _Gathered:
+    """Ends of short jobs that wait for their neighbours': a transaction for each would cost more than the job does."""
+
+    def __init__(self) -> None:
+        self._came = self._taken = 0
+        self._news = anyio.Event()
+
+    def came(self, count: int) -> None:
+        self._came += count
+        self._news.set()
+
+    def taken(self, count: int) -> None:
+        self._taken += count
+
+    async def enough(self, all_of_them: int) -> None:
+        """Wait until it is worth a transaction, not longer than anybody would notice."""
+        with anyio.move_on_after(_GATHER_SECONDS):
+            while self._came < all_of_them and self._came - self._taken < _WORTH_IT:
+                self._news = anyio.Event()
+                await self._news.wait()
 
 
 class _Turn:
