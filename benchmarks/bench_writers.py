@@ -17,10 +17,9 @@ import os
 import random
 import sqlite3
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.pool import Pool
@@ -28,15 +27,13 @@ from pathlib import Path
 
 import psycopg
 from harness import Bench, Comparison, at_most, expect, in_turn, run_benchmark
+from stores import POSTGRES, SQLITE, NewStore, new_stores
 from workbench import workbench
 
 from pitchey_core.pricing import Usage
 from pitchey_runner.store import open_store
 from pitchey_runner.store.interface import AttemptOutcome, JobState, NewJob, Settlement
 from pitchey_runner.supervisor.identity import this_worker
-
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
-from postgres_server import PostgresServer
 
 SECONDS = float(os.environ.get("PITCHEY_BENCH_SECONDS", "3"))
 WRITERS = 8
@@ -129,6 +126,7 @@ class _BarePostgres:
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute("CREATE TABLE IF NOT EXISTS job (id bigserial PRIMARY KEY, payload jsonb)")
 
     def enqueue(self) -> None:
         self._connection.execute("INSERT INTO job (payload) VALUES (%s)", (json.dumps(PAYLOAD),))
@@ -147,14 +145,18 @@ _Opened = Callable[[str], _Queue]
 def measure(bench: Bench) -> None:
     bench.fact("seconds of each part", f"{SECONDS:g}")
     start = _spawn.Barrier(WRITERS)
-    with workbench() as work, _server() as server, _spawn.Pool(WRITERS, _begin, (start,)) as pool:
+    with (
+        workbench() as work,
+        new_stores(work, bench) as stores,
+        _spawn.Pool(WRITERS, _begin, (start,)) as pool,
+    ):
         bench.fact(
             "fdatasync of a block, median and 99th percentile",
             "{:.2f}, {:.2f} ms".format(*_sync_ms(work.root)),
         )
-        sqlite = partial(_sqlite, work.root)
-        postgres = partial(_postgres, server)
-        for name, where, bare in (("SQLite", sqlite, _BareSqlite), ("Postgres", postgres, _BarePostgres)):
+        for name, new_store in stores.items():
+            where = partial(_empty, new_store)
+            bare = {SQLITE: _BareSqlite, POSTGRES: _BarePostgres}[name]
             against = f"bare {'sqlite3' if bare is _BareSqlite else 'psycopg'}"
             line = partial(bench.compare, against=against, by="ours")
             lines = [
@@ -282,29 +284,10 @@ def _sync_ms(folder: Path) -> tuple[float, float]:
     return statistics.median(took), statistics.quantiles(took, n=100)[98]
 
 
-@contextmanager
-def _server() -> Iterator[PostgresServer]:
-    server = PostgresServer(durable=True)
-    try:
-        yield server
-    finally:
-        server.remove()
-
-
-def _sqlite(root: Path, opened: type[_Queue]) -> str:
-    url = f"sqlite:///{root}/writers-{next(_numbers)}.db"
+def _empty(new_store: NewStore, opened: type[_Queue]) -> str:
+    url = new_store()
     with closing(opened(url)):
         return url
-
-
-def _postgres(server: PostgresServer, opened: type[_Queue]) -> str:
-    name = f"writers{next(_numbers)}"
-    server.execute(f"CREATE DATABASE {name}")
-    if opened is _BarePostgres:
-        server.execute("CREATE TABLE job (id bigserial PRIMARY KEY, payload jsonb)", name)
-    else:
-        open_store(server.url(name)).close()
-    return server.url(name)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,8 @@ def new_stores(work: Workbench, bench: Bench) -> Iterator[dict[str, NewStore]]:
         server.execute(f"CREATE DATABASE {name}")
         return server.url(name)
 
-    bench.fact("Postgres", server.execute("SHOW server_version")[0][0])
-    for name in ("fsync", "synchronous_commit", "shared_buffers", "max_wal_size"):
-        bench.fact(f"Postgres: {name}", server.execute(f"SHOW {name}")[0][0])
-    try:
+    with server:
+        bench.fact("Postgres", server.execute("SHOW server_version")[0][0])
+        for name in ("fsync", "synchronous_commit", "shared_buffers", "max_wal_size"):
+            bench.fact(f"Postgres: {name}", server.execute(f"SHOW {name}")[0][0])
         yield {**stores, POSTGRES: new_database}
-    finally:
-        server.remove()

@@ -80,13 +80,10 @@ def eventually() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """One server for all tests of a test process; its database ``template`` holds a store without jobs."""
-    server = PostgresServer()
-    try:
+    with PostgresServer() as server:
         server.execute("CREATE DATABASE template")
         upgrade(server.url("template"))
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")

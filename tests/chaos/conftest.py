@@ -22,11 +22,8 @@ def _tagged(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """A server as users run it, that may be stopped and killed."""
-    server = PostgresServer(durable=True)
-    try:
+    with PostgresServer(durable=True) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from troubled_store import TroubledStore
 from workplace import Workplace, wait_until
 
 from pitchey_core.capacity import Capacity
@@ -125,35 +126,13 @@ def test_a_defect_in_claiming_lets_what_runs_finish_and_gives_back_the_rest(
         assert store.counts() == {JobState.COMPLETED: 3}
 
 
-class _Broken:
-    """A store whose named method has a defect, for a few calls."""
-
-    def __init__(self, store: JobStore, method: str, times: int) -> None:
-        self._store = store
-        self._method = method
-        self.left = times
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if name != self._method:
-            return found
-
-        def broken(*args: Any, **kwargs: Any) -> Any:
-            if self.left > 0:
-                self.left -= 1
-                raise TypeError("a defect of the test")
-            return found(*args, **kwargs)
-
-        return broken
-
-
 @pytest.mark.parametrize("method", ["cancellations", "wait_for_change", "workers", "fire_schedules", "beat"])
 def test_a_defect_in_the_background_is_logged_and_ends_no_work(
     workplace: Workplace, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with workplace.store() as store:
         store.enqueue([job := workplace.job("test-sleep", seconds=2.5)])
-        broken = _Broken(store, method, 2)
+        broken = TroubledStore(store, method, 2, lambda: TypeError("a defect of the test"))
         supervisor = Supervisor(cast("JobStore", broken), workplace.host)
 
         async def main() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from pitchey_cli import Cli
-from workplace import Workplace, wait_until
+from workplace import RunningSupervisor, Workplace, wait_until
 
 from pitchey_core.storage import Manifest, publish, to_url
 from pitchey_runner.store.checking import check_store
-from pitchey_runner.store.interface import AttemptOutcome, JobState
+from pitchey_runner.store.interface import AttemptOutcome, JobState, JobStore
 from pitchey_runner.supervisor import settling
 
 
@@ -107,16 +107,20 @@ def store_disk(workplace: Workplace, small_disk: Path) -> Iterator[Path]:
     workplace.close()
 
 
+def at_work_on_forty(workplace: Workplace, store: JobStore) -> RunningSupervisor:
+    store.enqueue([workplace.job("test-sleep", seconds=0.1) for _ in range(40)])
+    runner = workplace.started()
+    wait_until(lambda: len(workplace.traces()) > 5, what="the first jobs")
+    return runner
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("small_disk", ["6m"], indirect=True)
 def test_a_store_whose_disk_fills_up_goes_on_where_it_was_once_there_is_room(
     workplace: Workplace, store_disk: Path
 ) -> None:
-    jobs = [workplace.job("test-sleep", seconds=0.1) for _ in range(40)]
     with workplace.store() as store:
-        store.enqueue(jobs)
-        runner = workplace.started()
-        wait_until(lambda: len(workplace.traces()) > 5, what="the first jobs")
+        runner = at_work_on_forty(workplace, store)
         filler = fill(store_disk)
         wait_until(lambda: "the disk is full" in runner.log.read_text(), what="word of the full disk")
         time.sleep(1.0)
@@ -132,11 +136,8 @@ def test_a_store_whose_disk_fills_up_goes_on_where_it_was_once_there_is_room(
 def test_a_store_whose_disk_stays_full_ends_its_worker_and_the_next_one_finds_every_job(
     workplace: Workplace, store_disk: Path
 ) -> None:
-    jobs = [workplace.job("test-sleep", seconds=0.1) for _ in range(40)]
     with workplace.store() as store:
-        store.enqueue(jobs)
-        runner = workplace.started()
-        wait_until(lambda: len(workplace.traces()) > 5, what="the first jobs")
+        runner = at_work_on_forty(workplace, store)
         filler = fill(store_disk)
         assert runner.wait() == 1
         said = runner.log.read_text()

@@ -7,10 +7,11 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import anyio
 import pytest
+from troubled_store import TroubledStore
 from workplace import Workplace, descendants_of, parent_of, pids_are_gone, wait_until
 
 from pitchey_core.errors import StoreError
@@ -293,28 +294,6 @@ def test_a_killed_warden_takes_its_slot_with_it_and_the_job_runs_again(workplace
     assert [attempt.outcome for attempt in attempts] == [AttemptOutcome.FAILED, AttemptOutcome.COMPLETED]
 
 
-class _Trouble:
-    """A store whose named method fails a few times before it works."""
-
-    def __init__(self, store: JobStore, method: str, times: int) -> None:
-        self._store = store
-        self._method = method
-        self.left = times
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if name != self._method:
-            return found
-
-        def troubled(*args: Any, **kwargs: Any) -> Any:
-            if self.left > 0:
-                self.left -= 1
-                raise StoreError("the disk of the store is not there")
-            return found(*args, **kwargs)
-
-        return troubled
-
-
 @pytest.mark.parametrize(
     "method",
     [
@@ -334,7 +313,7 @@ def test_passing_trouble_with_the_store_loses_nothing(workplace: Workplace, meth
     job = replace(workplace.job("test-sleep", seconds=1.2, output=True), output=to_url(out, Path("/")))
     with workplace.store() as store:
         store.enqueue([job])
-        troubled = _Trouble(store, method, 2)
+        troubled = TroubledStore(store, method, 2, lambda: StoreError("the disk of the store is not there"))
         supervisor = Supervisor(cast("JobStore", troubled), workplace.host)
 
         async def main() -> None:

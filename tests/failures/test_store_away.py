@@ -15,11 +15,8 @@ from pitchey_runner.store.interface import JobState, NewJob
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.remove()
 
 
 def first_line(process: subprocess.Popen[bytes]) -> str:

@@ -34,11 +34,8 @@ _PROGRAM = Path(__file__).with_name("store_process.py")
 @pytest.fixture(scope="module")
 def durable_server() -> Iterator[PostgresServer]:
     """A server as users run it, that may be stopped and killed."""
-    server = PostgresServer(durable=True)
-    try:
+    with PostgresServer(durable=True) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

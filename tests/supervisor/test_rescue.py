@@ -26,7 +26,7 @@ from pitchey_runner.supervisor import Event, JobSettled, Supervisor
 from pitchey_runner.supervisor.identity import is_dead_here, this_worker
 from pitchey_runner.supervisor.lookout import Lookout
 from pitchey_runner.supervisor.rescue import rescue
-from pitchey_runner.testing.store_samples import ManualClock, job, worker
+from pitchey_runner.testing.store_samples import ManualClock, one_claimed, worker
 
 
 @pytest.fixture
@@ -206,9 +206,10 @@ def test_a_clock_that_is_set_forward_costs_no_live_worker_its_jobs(
 ) -> None:
     hours, me = Hours(clock), worker("me", lease_seconds=30)
     lookout = Lookout(lambda: hours.own)
-    store.enqueue([job(), job()])
-    (held,) = store.claim(worker("alive", lease_seconds=30), "video", 1)
-    (left,) = store.claim(worker("dying", lease_seconds=30), "video", 1)
+    held, left = (
+        one_claimed(store, worker("alive", lease_seconds=30)),
+        one_claimed(store, worker("dying", lease_seconds=30)),
+    )
     assert rescue(store, me, workplace.host, lookout) == []
     hours.pass_by(1)
     clock.advance(3600)
@@ -228,9 +229,10 @@ def test_a_clock_that_is_set_back_keeps_no_dead_workers_job(
 ) -> None:
     hours, me = Hours(clock), worker("me", lease_seconds=30)
     lookout = Lookout(lambda: hours.own)
-    store.enqueue([job(), job()])
-    (held,) = store.claim(worker("alive", lease_seconds=30), "video", 1)
-    (left,) = store.claim(worker("dead", lease_seconds=30), "video", 1)
+    held, left = (
+        one_claimed(store, worker("alive", lease_seconds=30)),
+        one_claimed(store, worker("dead", lease_seconds=30)),
+    )
     assert rescue(store, me, workplace.host, lookout) == []
     clock.advance(-3600)
     for _ in range(31):
@@ -247,8 +249,7 @@ def test_a_rescuer_that_was_away_itself_has_not_seen_anybody_be_silent(
 ) -> None:
     hours, me = Hours(clock), worker("me", lease_seconds=30)
     lookout = Lookout(lambda: hours.own)
-    store.enqueue([job()])
-    store.claim(worker("alive", lease_seconds=30), "video", 1)
+    one_claimed(store, worker("alive", lease_seconds=30))
     assert rescue(store, me, workplace.host, lookout) == []
     clock.advance(-3600)
     hours.pass_by(300)

@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 import psycopg
 
@@ -41,7 +42,7 @@ def programs() -> Path:
 
 @dataclass
 class PostgresServer:
-    """A server of its own in a folder of its own, gone with :meth:`remove`.
+    """A server of its own in a folder of its own, gone with :meth:`remove` or at the end of a ``with``.
 
     Attributes:
         durable: With ``fsync``, as users run it; without, tests are faster.
@@ -71,6 +72,12 @@ class PostgresServer:
             "--no-sync",
         )
         self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
     @property
     def data(self) -> Path:
