@@ -46,7 +46,7 @@ from workbench import Workbench, pitchey_run, workbench
 
 from pitchey_core.process import kill_tree
 from pitchey_runner.store import open_store
-from pitchey_runner.store.interface import JobFilter, JobState, NewJob
+from pitchey_runner.store.interface import AttemptOutcome, JobFilter, JobState, NewJob
 from pitchey_runner.supervisor import Event, JobSettled, Supervisor
 
 JOBS: Final = 20_000
@@ -179,16 +179,11 @@ def _crash(work: Workbench, url: str) -> str:
         store.enqueue([job() for _ in range(CRASH_JOBS)])
         seconds = under_kills(start, kill, lambda: store.counts().get(JobState.COMPLETED, 0))
         records = store.list(JobFilter(), limit=CRASH_JOBS)
-        begun = [
-            sum(a.reserved_memory_bytes is not None for a in store.attempts(each.id)) for each in records
-        ]
+        attempts = [store.attempts(each.id) for each in records]
     stuck = sum(each.status is not JobState.COMPLETED for each in records)
-    return outcome(
-        CRASH_JOBS - len(records),
-        stuck,
-        f"{sum(times > 1 for times in begun)} begun again, each ended once",
-        seconds,
-    )
+    again = sum(any(each.outcome is AttemptOutcome.LOST for each in of_one) for of_one in attempts)
+    lost = CRASH_JOBS - len(records)
+    return outcome(lost, stuck, f"{again} lost an attempt, each ended once", seconds)
 
 
 if __name__ == "__main__":
