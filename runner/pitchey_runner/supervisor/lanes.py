@@ -33,7 +33,9 @@ _log = logging.getLogger(__name__)
 _AT_A_SLOT = 2
 """Groups of short jobs: one at work, and one whose orders are ready."""
 _GATHER_SECONDS = 0.04
+"""How much later than at its end a short job may be settled, while others of its group still run."""
 _WORTH_IT = 50
+"""So many ends are settled without waiting for more."""
 
 
 class Lanes:
