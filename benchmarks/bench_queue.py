@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import time
-from array import array
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -148,24 +147,25 @@ class _Drained:
 
 
 def _drain(work: Workbench, new: NewStore) -> _Drained:
-    # An array, as its memory is measured as well.
-    ends = array("d")
-    tenth = max(1, JOBS // 10)
-    memory: list[float] = []
+    # Nothing is kept of each job, as the memory of this process is measured as well.
+    tenth, half = max(1, JOBS // 10), JOBS // 2
+    marks: dict[int, tuple[float, float]] = {}
+    settled = 0
 
     def watch(event: Event) -> None:
+        nonlocal settled
         if isinstance(event, JobSettled):
-            ends.append(time.perf_counter())
-            if len(ends) in {tenth, JOBS}:
-                memory.append(_memory_mb())
+            settled += 1
+            if settled in {tenth, half, JOBS}:
+                marks[settled] = time.perf_counter(), _memory_mb()
 
     with open_store(new()) as store:
         _fill(store, JOBS)
         supervisor = Supervisor(store, work.host, types=[JOB_TYPE], watcher=watch)
         anyio.run(partial(supervisor.run, drain=True))
         expect(store.counts() == {JobState.COMPLETED: JOBS}, f"after the drain: {store.counts()}")
-    speed, of_half = [(end - tenth) / (ends[end - 1] - ends[tenth - 1]) for end in (JOBS, JOBS // 2)]
-    return _Drained(speed, of_half, memory[-1], memory[0])
+    speed, of_half = [(end - tenth) / (marks[end][0] - marks[tenth][0]) for end in (JOBS, half)]
+    return _Drained(speed, of_half, marks[JOBS][1], marks[tenth][1])
 
 
 def _speed(work: Workbench, new: NewStore) -> float:

@@ -59,6 +59,49 @@ class ProducingChecks:
         assert store.enqueue(jobs) == [each.id for each in jobs]
         assert store.counts() == {JobState.PENDING: 1000}
 
+    def test_many_go_in_at_once_each_as_it_is(self, store: JobStore) -> None:
+        odd = ["", "\\N", "\\", "a\tb", "a\nb\r", "\\t", "\\.", '{"a",NULL}', "ünï\u2028", "'); --", None]
+        jobs = [
+            job(
+                payload={"text": odd[number % len(odd)], "number": number},
+                submitted_by=odd[number % len(odd)],
+                priority=list(Priority)[number % 3],
+                delay_seconds=60.0 if number % 7 == 0 else 0.0,
+                wall_limit=number / 8,
+                input_bytes=None if number % 2 else number,
+                overwrite=number % 5 == 0,
+            )
+            for number in range(2500)
+        ]
+        assert store.enqueue(jobs) == [each.id for each in jobs]
+        names = (
+            "id",
+            "payload",
+            "submitted_by",
+            "priority",
+            "wall_limit",
+            "input_bytes",
+            "overwrite",
+            "output",
+        )
+        records = store.list(limit=len(jobs), newest_first=False)
+        for new, record in zip(jobs, records, strict=True):
+            assert [getattr(record, name) for name in names] == [getattr(new, name) for name in names]
+            delayed = new.delay_seconds > 0
+            assert record.status is (JobState.SCHEDULED if delayed else JobState.PENDING)
+            assert record.run_at - record.created_at == timedelta(seconds=new.delay_seconds)
+        events = store.events(limit=len(jobs))
+        assert [(each.job_id, each.state) for each in events] == [(each.id, each.status) for each in records]
+
+    def test_one_of_many_that_is_known_refuses_all(self, store: JobStore) -> None:
+        known = job()
+        store.enqueue([known])
+        with pytest.raises(StoreError):
+            store.enqueue([*(job() for _ in range(1500)), known])
+        assert store.counts() == {JobState.PENDING: 1}
+        jobs = [job() for _ in range(1500)]
+        assert store.enqueue(jobs) == [each.id for each in jobs]
+
     def test_nothing_enqueued(self, store: JobStore) -> None:
         assert store.enqueue([]) == []
         assert store.counts() == {}

@@ -21,6 +21,7 @@ from pitchey_runner.store.postgres.translation import (
     translate,
 )
 from pitchey_runner.store.postgres.watchdog import answering, still_answering
+from pitchey_runner.store.sql.connection import Columns
 
 __all__ = ["PostgresConnection", "connect"]
 
@@ -85,23 +86,30 @@ class PostgresConnection:
         return self.raw.cursor(row_factory=dict_row).execute(translated.text, given)
 
     def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> None:
-        if not rows:
-            return
+        if rows:
+            self._run_for(statement, columns_of(rows, translate(statement).names))
+
+    def insert(self, statement: str, columns: Columns, /) -> None:
+        self._run_for(statement, columns)
+
+    def _run_for(self, statement: str, columns: Columns) -> None:
         known = self._for_many(statement)
         if self._unanswered is None:
             # The server works on one part while the next is made, and on the last while we do something else.
             self._unanswered = self.raw.pipeline()
             self._unanswered.__enter__()
-        for text, arrays in _parts(known, rows):
+        for text, arrays in _parts(known, columns):
             still_answering()
             self.raw.execute(text, arrays)
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
+        if not rows:
+            return []
         answers: list[Any] = [None] * len(rows)
         start = 0
         known = self._for_many(statement)
         self.answered()
-        for text, arrays in _parts(known, rows):
+        for text, arrays in _parts(known, columns_of(rows, known[1])):
             still_answering()
             for row in self.raw.cursor(row_factory=dict_row).execute(text, arrays):
                 answers[start + row.pop(ORDINAL) - 1] = row
@@ -114,10 +122,11 @@ class PostgresConnection:
             unanswered.__exit__(None, None, None)
 
     def new_job_numbers(self, count: int, /) -> Sequence[int]:
-        rows = self.execute(
-            "SELECT nextval('job_seq_seq') AS seq FROM generate_series(1, :count)", {"count": count}
-        ).fetchall()
-        return [row["seq"] for row in rows]
+        row = self.execute(
+            "SELECT array_agg(nextval('job_seq_seq')) AS seqs FROM generate_series(1, :count)",
+            {"count": count},
+        ).fetchone()
+        return [] if row is None else row["seqs"]
 
     def hold(self, ids: Sequence[str], /) -> None:
         # In one order for all, or two that hold the same jobs would wait for each other.
@@ -151,11 +160,10 @@ class PostgresConnection:
         return dict(zip(statement.names, types, strict=True))
 
 
-def _parts(
-    statement: tuple[str, dict[str, str]], rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, dict[str, str]]]:
+def _parts(statement: tuple[str, dict[str, str]], columns: Columns) -> Iterator[tuple[str, dict[str, str]]]:
     """The calls that a statement for many rows takes: text and values of each."""
     text, types = statement
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        columns = columns_of(rows[start : start + _ROWS_AT_ONCE], types)
-        yield text, {name: as_array(values, types[name]) for name, values in columns.items()}
+    given = [(name, columns[name], type_name) for name, type_name in types.items()]
+    for start in range(0, len(given[0][1]), _ROWS_AT_ONCE):
+        end = start + _ROWS_AT_ONCE
+        yield text, {name: as_array(values[start:end], type_name) for name, values, type_name in given}

@@ -47,8 +47,8 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
         with connection.begin_nested():
             try:
                 now = ours.execute(f"SELECT {CLOCK} AS now, {ANNOUNCE}").fetchall()[0]["now"]
-                rows = producing.prepare(jobs, None)
-                answers = producing.enqueue(ours, int(now), rows, None, lines_later=True)
+                prepared = producing.prepare(jobs, None)
+                answers = producing.enqueue(ours, int(now), prepared, None, lines_later=True)
             finally:
                 ours.answered()
             # Heard when, and if, the transaction commits.

@@ -18,10 +18,12 @@ import psycopg
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.postgres.connection import PostgresConnection, connect
+from pitchey_runner.store.postgres.copying import MANY, copy
 from pitchey_runner.store.postgres.event_horizon import ANNOUNCE
 from pitchey_runner.store.postgres.failures import is_gone, is_passing, translated
 from pitchey_runner.store.postgres.location import Location
 from pitchey_runner.store.postgres.watchdog import answering
+from pitchey_runner.store.sql.connection import Columns
 from pitchey_runner.store.sql.writer import GroupWriter, Operation
 
 __all__ = ["CLOCK", "PATIENCE_SECONDS", "WritingConnection", "group_writer"]
@@ -56,6 +58,13 @@ class WritingConnection(PostgresConnection):
     now: int = 0
     number: int = 0
     first_event: int = 0
+
+    def insert(self, statement: str, columns: Columns, /) -> None:
+        if len(next(iter(columns.values()))) < MANY:
+            super().insert(statement, columns)
+        else:
+            self.answered()
+            copy(self.raw, statement, columns)
 
     def begin(self, clock: Callable[[], int] | None) -> None:
         """Begin a transaction, at the server's time or another clock's."""

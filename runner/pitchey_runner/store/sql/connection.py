@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-__all__ = ["Row", "Rows", "SqlConnection"]
+__all__ = ["Columns", "Row", "Rows", "SqlConnection"]
+
+Columns = Mapping[str, Sequence[Any]]
+"""Values of many rows, by name: all sequences are of one length."""
 
 
 class Row(Protocol):
@@ -42,6 +45,9 @@ class SqlConnection(Protocol):
     def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
         """Run a statement for each row of values; the database may do that in any order, and later: its errors may come
         as late as with :meth:`answered`."""
+
+    def insert(self, statement: str, columns: Columns, /) -> object:
+        """Run an INSERT of one row for each row of these columns; otherwise like :meth:`executemany`."""
 
     def answered(self) -> None:
         """Wait until all of that is done."""

@@ -72,8 +72,7 @@ class SqlStore(QueueHalf):
     def enqueue(self, jobs: Sequence[NewJob], *, claimed_by: WorkerInfo | None = None) -> list[str | None]:
         if not jobs:
             return []
-        rows = producing.prepare(jobs, claimed_by)
-        return self._write(producing.enqueue, rows, claimed_by)
+        return self._write(producing.enqueue, producing.prepare(jobs, claimed_by), claimed_by)
 
     def cancel(self, ids: Sequence[str]) -> list[JobState | None]:
         return self._write(producing.cancel, ids) if ids else []

@@ -110,13 +110,17 @@ def begin_attempts(
     connection: SqlConnection, now: int, worker_id: str, claims: Sequence[tuple[int, int, int]]
 ) -> None:
     """Write attempt and event rows for claims: the job's ``seq``, ``claim_seq``, number of the attempt."""
-    connection.executemany(
-        statements.INSERT_ATTEMPT,
-        [
-            {"seq": seq, "claim_seq": claim_seq, "number": number, "worker_id": worker_id, "now": now}
-            for seq, claim_seq, number in claims
-        ],
-    )
+    if not claims:
+        return
+    seqs, claim_seqs, numbers = zip(*claims, strict=True)
+    columns = {
+        "seq": seqs,
+        "claim_seq": claim_seqs,
+        "number": numbers,
+        "worker_id": [worker_id] * len(claims),
+        "now": [now] * len(claims),
+    }
+    connection.insert(statements.INSERT_ATTEMPT, columns)
     record(
         connection,
         now,

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, ClassVar, TypeVar
 
 from pitchey_core.errors import StoreError
+from pitchey_runner.store.sql.connection import Columns
 from pitchey_runner.store.sql.rows import by_name
 from pitchey_runner.store.sqlite.bell import Bell, bell_of
 from pitchey_runner.store.sqlite.failures import busy, translated
@@ -45,6 +46,10 @@ class SqliteConnection(sqlite3.Connection):
         for text, values in _for_many(statement).calls(rows):
             cursor.execute(text, values)
         return cursor
+
+    def insert(self, statement: str, columns: Columns, /) -> None:
+        for text, values in _for_many(statement).calls_for(columns):
+            self.execute(text, values)
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
         answers: dict[tuple[str, int], Any] = {}

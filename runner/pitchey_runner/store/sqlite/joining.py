@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from pitchey_core.errors import StoreError, UsageError
 from pitchey_runner.store.records import NewJob
 from pitchey_runner.store.sql import producing
+from pitchey_runner.store.sql.connection import Columns
 from pitchey_runner.store.sqlite.failures import translated
 from pitchey_runner.store.sqlite.location import locate
 from pitchey_runner.store.sqlite.lock import WriterLock
@@ -28,10 +29,10 @@ def enqueue_in(url: str, connection: Connection, jobs: Sequence[NewJob]) -> list
     joined = _JoinedConnection(connection)
     _check_database(path, joined)
     _begin_to_write(path, joined)
-    rows = producing.prepare(jobs, None)
+    prepared = producing.prepare(jobs, None)
     # What cannot be enqueued leaves the transaction as it was, without half of the jobs.
     with connection.begin_nested():
-        return producing.enqueue(joined, time.time_ns() // 1000, rows, None)
+        return producing.enqueue(joined, time.time_ns() // 1000, prepared, None)
 
 
 class _Rows:
@@ -65,6 +66,11 @@ class _JoinedConnection:
     def executemany(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> object:
         # An empty list would be taken for a call without values.
         return self.sqlalchemy.exec_driver_sql(statement, [dict(row) for row in rows]) if rows else None
+
+    def insert(self, statement: str, columns: Columns, /) -> object:
+        return self.executemany(
+            statement, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        )
 
     def each(self, statement: str, rows: Sequence[Mapping[str, Any]], /) -> Sequence[Any]:
         return [self.execute(statement, row).fetchone() for row in rows]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
@@ -49,13 +49,21 @@ class ForMany:
             self._text = functools.cache(
                 lambda rows: f"{before}\n  FROM (VALUES {', '.join([row] * rows)}) AS given{where}{after}"
             )
+        self._names = names
         self._values: Callable[[Mapping[str, Any]], Sequence[Any]] = itemgetter(*names)
 
     def calls(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
         """The calls that it takes: text and values of each."""
-        start = 0
+        return self._calls(len(rows), map(self._values, rows))
+
+    def calls_for(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
+        """The same for rows that are given column by column."""
+        wanted = [columns[name] for name in self._names]
+        return self._calls(len(wanted[0]), zip(*wanted, strict=True))
+
+    def _calls(self, count: int, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
+        values = chain.from_iterable(rows)
         for length in _AT_ONCE:
-            while len(rows) - start >= length:
-                part = rows[start : start + length]
-                start += length
-                yield self._text(length), list(chain.from_iterable(map(self._values, part)))
+            while count >= length:
+                count -= length
+                yield self._text(length), list(islice(values, length * len(self._names)))
