@@ -290,7 +290,7 @@ class Lanes:
                 await self._stop_before(held)
                 continue
             try:
-                if len(batch) > 1 and held.job.claim.claim_seq == 1:
+                if held.job.claim.claim_seq == 1:
                     order = self._orders.order(held.job)
                 else:
                     order = await in_thread(self._orders.prepare, held.job)

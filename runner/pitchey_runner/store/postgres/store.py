@@ -17,16 +17,12 @@ from pitchey_runner.store.records import JobEvent
 from pitchey_runner.store.sql import producing, queueing, rescuing, scheduling, working
 from pitchey_runner.store.sql.connection import SqlConnection
 from pitchey_runner.store.sql.statements import LAST_EVENT
-from pitchey_runner.store.sql.store import SqlStore
+from pitchey_runner.store.sql.store import QUIET, SqlStore
 
 __all__ = ["PostgresStore"]
 
 T = TypeVar("T")
 
-# What nobody waits for.
-_QUIET = frozenset({
-    working.beat, working.claim, working.commit_manifests, working.register_worker, working.remove_worker,
-})  # fmt: skip
 # What can be done a moment later just as well: it must not stand in others' way.
 _MAINTENANCE = frozenset(
     {producing.purge, queueing.purge_old, rescuing.rescue, scheduling.fire_schedules, working.promote_due}
@@ -109,7 +105,7 @@ class PostgresStore(SqlStore):
             return answer
 
         answer = self._writer.write(run)
-        if operation not in _QUIET:
+        if operation not in QUIET:
             self._notifier.tell()
         return answer
 

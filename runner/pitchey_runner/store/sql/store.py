@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.records import (
@@ -43,9 +43,14 @@ from pitchey_runner.store.sql.rows import (
     to_json,
 )
 
-__all__ = ["SqlStore"]
+__all__ = ["QUIET", "SqlStore"]
 
 T = TypeVar("T")
+
+QUIET: Final = frozenset({
+    working.beat, working.claim, working.commit_manifests, working.register_worker, working.remove_worker,
+})  # fmt: skip
+"""Operations after which nobody has to be woken: who looks for what they change also looks by itself."""
 
 _COSTS = {
     CostGroup.DAY: statements.COSTS_BY_DAY,

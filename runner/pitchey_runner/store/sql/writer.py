@@ -28,10 +28,11 @@ _GOODBYE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[C]):
-    """What somebody waits for."""
+    """What somebody waits for; ``quiet``: nobody else does."""
 
     run: Callable[[C], Any]
     answer: Future[Any]
+    quiet: bool = False
 
     def refuse(self, error: Exception) -> None:
         """Answer with an error, unless there is an answer already."""
@@ -83,7 +84,7 @@ class GroupWriter(Generic[C]):
         self._closed = False
         self._writing = 0
 
-    def write(self, operation: Callable[[C], T]) -> T:
+    def write(self, operation: Callable[[C], T], *, quiet: bool = False) -> T:
         """Run ``operation`` inside a transaction of the writer thread; durable when this returns.
 
         Raises:
@@ -97,7 +98,7 @@ class GroupWriter(Generic[C]):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="pitchey-store-writer", daemon=True)
                 self._thread.start()
-            self._waiting.put(Operation(operation, answer))
+            self._waiting.put(Operation(operation, answer, quiet))
             self._writing += 1
         try:
             with self._translated():

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pitchey_core.errors import StoreError
 from pitchey_core.pricing import PriceBook
 from pitchey_runner.store.sql.connection import SqlConnection
-from pitchey_runner.store.sql.store import SqlStore
+from pitchey_runner.store.sql.store import QUIET, SqlStore
 from pitchey_runner.store.sqlite.connection import ChangeWatch, ReaderPool, patiently
 from pitchey_runner.store.sqlite.writer import group_writer
 
@@ -64,7 +64,9 @@ class SqliteStore(SqlStore):
     def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
         self._refuse_fork()
         # The clock is read inside the transaction: a wait for the lock must not age a lease.
-        return self._writer.write(lambda connection: operation(connection, self._time(), *arguments))
+        return self._writer.write(
+            lambda connection: operation(connection, self._time(), *arguments), quiet=operation in QUIET
+        )
 
     def _look(self, query: Callable[[SqlConnection], T]) -> T:
         self._refuse_fork()

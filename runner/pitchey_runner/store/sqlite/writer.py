@@ -42,7 +42,8 @@ class _Session:
         patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         outcomes = [_in_savepoint(connection, operation) for operation in group]
         connection.execute("COMMIT")
-        self.lock().tell()
+        if not all(operation.quiet for operation in group):
+            self.lock().tell()
         for operation, (result, error) in zip(group, outcomes, strict=True):
             if error is None:
                 operation.answer.set_result(result)
