@@ -76,6 +76,24 @@ def most_memory_at_once(host: Host, jobs: Sequence[NewJob], events: Sequence[Eve
     return most
 
 
+def test_of_those_that_come_together_the_large_one_starts_first_and_small_ones_beside_it(
+    workplace: Workplace,
+) -> None:
+    host = host_with(
+        workplace,
+        instance_types={"large": {"vcpus": 1, "memory_bytes": 5 * GIB}},
+        processors={"test-sleep": {"instance_type": "large"}},
+        host={"vcpus": 2, "memory_bytes": 6 * GIB},
+    )
+    small = [workplace.job("test-noop", value=number) for number in range(3)]
+    large = replace(workplace.job("test-sleep", seconds=0.5), instance_type="large")
+    records, events = drain(workplace, host, [*small, large])
+    assert {record.status for record in records} == {JobState.COMPLETED}
+    started = [event.job_id for event in events if isinstance(event, JobStarted)]
+    ended = [event.job_id for event in events if isinstance(event, JobSettled)]
+    assert started[0] == ended[-1] == large.id
+
+
 def test_jobs_of_one_type_with_instance_types_of_their_own_never_share_more_memory_than_there_is(
     workplace: Workplace,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -31,6 +32,7 @@ from pitchey_runner.store.interface import (
     QueueLimits,
     RateLimit,
 )
+from pitchey_runner.store.sqlite.store import SqliteStore
 from pitchey_runner.supervisor import Event, JobSettled, JobStarted, Supervisor
 from pitchey_runner.supervisor.policy import judge
 from pitchey_runner.testing.store_model import ModelStore
@@ -74,6 +76,25 @@ def test_a_drain_waits_for_a_rate(workplace: Workplace) -> None:
     assert {record.status for record in records} == {JobState.COMPLETED}
     starts = sorted(record.started_at for record in records)
     assert (starts[-1] - starts[0]).total_seconds() >= 0.7
+
+
+def test_a_drain_does_not_end_because_a_rate_allows_the_next_start_just_now(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = SqliteStore.ready
+
+    def slowly(store: SqliteStore, *args: Any, **options: Any) -> dict[str, int]:
+        answer = ready(store, *args, **options)
+        if not answer and options == {"most": 1}:
+            # By the next question the time has come.
+            time.sleep(0.3)
+        return answer
+
+    with workplace.store() as store:
+        store.limit_queue("test-noop", QueueLimits(rate=RateLimit(1, 0.25)))
+    monkeypatch.setattr(SqliteStore, "ready", slowly)
+    records, _ = workplace.drain(*[workplace.job("test-noop", value=n) for n in range(3)])
+    assert [record.status for record in records] == [JobState.COMPLETED] * 3
 
 
 def test_a_drain_does_not_wait_for_a_paused_queue(workplace: Workplace) -> None:

@@ -91,6 +91,16 @@ class Admission:
             demand.gpus,
         )
 
+    def share(self, demand: Capacity) -> float:
+        """How much of this host a job takes, to compare it with others: the sum of its shares of all that there is."""
+        demand, here = self.clamped(demand), self.capacity
+        parts = (
+            (demand.vcpus, here.vcpus),
+            (demand.memory_bytes, here.memory_bytes),
+            (demand.gpus, here.gpus),
+        )
+        return sum(wanted / there for wanted, there in parts if there)
+
     def fits(self, demand: Capacity, who: object = None) -> bool:
         """Whether it may start now. ``who`` is the one for whom room may have been kept."""
         demand = self.clamped(demand)

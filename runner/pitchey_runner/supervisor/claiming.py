@@ -87,7 +87,7 @@ class Claims:
         for job_type in types:
             if not ready.get(job_type):
                 self.pool.admission.leave(job_type)
-        ours = {job_type: waiting for job_type, waiting in ready.items() if job_type in types}
+        ours = {job_type: ready[job_type] for job_type in self._in_turn(set(types) & set(ready))}
         for job_type, waiting in ours.items():
             started += await self._take_type(job_type, waiting, batch_id)
         # By now whoever waits for room is known to wait.
@@ -95,6 +95,13 @@ class Claims:
             if not any(self.pool.wants_lane(other) for other in ours if other != job_type):
                 await self._take_ahead(job_type, waiting, batch_id)
         return started
+
+    def _in_turn(self, types: Collection[str]) -> list[str]:
+        """Those in line for room first, as they came; of the others the larger first: small ones fit beside large ones,
+        and large ones not beside many small ones."""
+        line = {who: place for place, (who, _, _) in enumerate(self.pool.admission.waiting)}
+        share = self.pool.admission.share
+        return sorted(types, key=lambda each: (line.get(each, len(line)), -share(self.pool.typical(each))))
 
     def _look(self, batch_id: str | None, most: int) -> tuple[dict[str, int], list[QueueRecord]]:
         """What waits, and the limits of the queues. Blocking."""
@@ -219,17 +226,26 @@ class Claims:
 
     async def drained(self, types: Collection[str], batch_id: str | None) -> bool:
         """Whether there is nothing left to do, for anybody."""
-        ready = await patiently(self.patience, partial(self.store.ready, batch_id, most=1))
-        if any(ready.get(job_type) for job_type in types):
-            return False
-        retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
-        if await patiently(self.patience, partial(self.store.list, retries, limit=1)):
-            return False
-        if await patiently(self.patience, self.store.waits_for_rate, types, batch_id):
-            return False
         # Also those of other workers: should one die, its jobs are for us to finish.
-        elsewhere = JobFilter(states=[JobState.PROCESSING], types=types, batch_id=batch_id)
-        return not await patiently(self.patience, partial(self.store.list, elsewhere, limit=1))
+        elsewhere = JobFilter([JobState.PROCESSING], types, batch_id)
+        retries = JobFilter([JobState.SCHEDULED], types, batch_id, started=True)
+        # A job moves on between two questions. They follow its way from one state to the next, so that none is missed;
+        # and begin with the end, which may be the beginning of another job, or of a retry.
+        questions: Sequence[Callable[[], object]] = (
+            partial(self.store.list, elsewhere, limit=1),
+            partial(self.store.list, retries, limit=1),
+            partial(self.store.waits_for_rate, types, batch_id),
+            partial(self._any_ready, types, batch_id),
+            partial(self.store.list, elsewhere, limit=1),
+        )
+        for question in questions:
+            if await patiently(self.patience, question):
+                return False
+        return True
+
+    def _any_ready(self, types: Collection[str], batch_id: str | None) -> bool:
+        ready = self.store.ready(batch_id, most=1)
+        return any(ready.get(job_type) for job_type in types)
 
     async def release_parked(self) -> None:
         """Give back what was claimed and never started."""
