@@ -159,7 +159,9 @@ class Claims:
 
     async def _may_claim(self, job_type: str) -> bool:
         if self.stopped() or not self.pool.has_lane(job_type):
-            self.pool.admission.leave(job_type)
+            # Whom only the lanes of others keep out stays in line: they would be full again when it is next asked.
+            if self.stopped() or not self.pool.wants_lane(job_type):
+                self.pool.admission.leave(job_type)
             return False
         if any(each.job_type == job_type for each in self._parked):
             return False
