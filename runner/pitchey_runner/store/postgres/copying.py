@@ -20,6 +20,8 @@ MANY: Final = 200
 
 _INSERT: Final = re.compile(r"\s*INSERT INTO (\w+) \(([\w\s,]+)\)\s*VALUES \(([:\w\s,]+)\)\s*\Z")
 _ROWS_AT_ONCE: Final = 1000
+_LETTERS_AT_ONCE: Final = 4 << 20
+"""The server's patience with a statement counts from its beginning, and so the way of all its rows to the server."""
 _NULL: Final = r"\N"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -32,10 +34,16 @@ def copy(raw: psycopg.Connection[Any], statement: str, columns: Columns) -> None
     """
     text, names = _copied(statement)
     rows = zip(*(_fields(columns[name]) for name in names), strict=True)
-    with raw.cursor().copy(text) as copying:
-        for part in _parts(map("\t".join, rows)):
-            still_answering()
-            copying.write(part)
+    parts = _parts(map("\t".join, rows))
+    part = next(parts, "")
+    while part:
+        still_answering()
+        with raw.cursor().copy(text) as copying:
+            left = _LETTERS_AT_ONCE
+            while part and left > 0:
+                copying.write(part)
+                left -= len(part)
+                part = next(parts, "")
 
 
 @functools.cache
