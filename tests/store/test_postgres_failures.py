@@ -344,3 +344,16 @@ def test_a_clock_of_a_test_is_the_only_one(new_database: Callable[[], str]) -> N
         store.enqueue([job()])
         assert store.now().year == 2001
         assert store.list()[0].created_at == store.now()
+
+
+@pytest.mark.usefixtures("durable")
+@pytest.mark.parametrize(("count", "letters"), [(24_000, 1000), (240, 100_000)])
+def test_many_jobs_go_in_by_a_slow_way(
+    durable_server: PostgresServer, proxy: CuttingProxy, count: int, letters: int
+) -> None:
+    """The server's patience with a statement is for its work, not for the way to it."""
+    proxy.watch = lambda _: time.sleep(0.01)
+    url = durable_server.url(port=proxy.port) + "?options=-c%20statement_timeout%3D2s"
+    jobs = [job(payload={"text": "x" * letters}) for _ in range(count)]
+    with open_store(url) as store:
+        assert store.enqueue(jobs) == [each.id for each in jobs]

@@ -29,6 +29,7 @@ from pitchey_runner.store.interface import (
     AttemptOutcome,
     JobState,
     NewSchedule,
+    Priority,
     QueueLimits,
     RateLimit,
 )
@@ -67,6 +68,34 @@ def test_the_stores_figure_for_slots_counts_instead_of_the_settings(workplace: W
     slow, events = workplace.drain(*[workplace.job("test-sleep", seconds=0.1) for _ in range(4)])
     assert most_at_once(events) == 1
     assert {record.status for record in [*free, *slow]} == {JobState.COMPLETED}
+
+
+@pytest.mark.parametrize("capped_by", ["worker", "store"])
+def test_where_lanes_are_what_lacks_queues_take_turns_as_their_jobs_stand_in_line(
+    workplace: Workplace, capped_by: str
+) -> None:
+    """Or one that always has jobs would keep out the others, however urgent theirs are, for as long as it has them."""
+    host = Host.from_settings(
+        workplace.registry,
+        **workplace.overrides,
+        processors={"test-sleep": {"instance_type": "standard-1"}},
+    )
+    large = [
+        replace(workplace.job("test-sleep", seconds=0.11), instance_type="standard-1") for _ in range(12)
+    ]
+    urgent = replace(workplace.job("test-noop", value=1), priority=Priority.HIGH)
+    events: list[Event] = []
+    with workplace.store() as store:
+        if capped_by == "store":
+            store.limit_queue("*", QueueLimits(max_slots=1))
+        store.enqueue([*large, urgent])
+        most = 1 if capped_by == "worker" else None
+        supervisor = Supervisor(store, host, max_slots=most, watcher=events.append)
+        anyio.run(partial(supervisor.run, drain=True))
+    started = [event.job_id for event in events if isinstance(event, JobStarted)]
+    # Who starts first is decided before anybody has had to wait.
+    assert started.index(urgent.id) <= host.queue("test-sleep").batch_size
+    assert len(started) == 13
 
 
 def test_a_drain_waits_for_a_rate(workplace: Workplace) -> None:

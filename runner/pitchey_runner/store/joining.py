@@ -43,6 +43,8 @@ def enqueue_in(store: JobStore, transaction: Any, jobs: Sequence[NewJob]) -> lis
         raise StoreError(
             f"the jobs were not enqueued: {error.orig}", remedy="roll the transaction back and try again"
         ) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise StoreError(f"the jobs were not enqueued: a value cannot be stored: {error}") from error
     found = [each for each in ids if each is not None]
     if len(found) < len(jobs):
         raise StoreError("a job of this batch is in the store already")

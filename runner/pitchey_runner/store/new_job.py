@@ -104,7 +104,8 @@ class NewJob:
     """A job to enqueue.
 
     Raises:
-        UsageError: There is a key without a limit, or a limit without a key, or one that lets nothing run.
+        UsageError: There is a key without a limit, or a limit without a key, or one that lets nothing run; or a time is
+            longer than ten years, or no number at all.
 
     Attributes:
         type: Name of the processor, never an alias; also the name of the queue.
@@ -158,3 +159,8 @@ class NewJob:
             raise UsageError("a concurrency_key needs a concurrency_limit or a rate, and they need a key")
         if self.concurrency_limit is not None and not 1 <= self.concurrency_limit <= MOST:
             raise UsageError(f"concurrency_limit: {self.concurrency_limit} is not a number from 1 to {MOST}")
+        # What is no number at all is not above it either.
+        if not self.delay_seconds <= LONGEST_SECONDS:
+            raise UsageError(f"delay: {self.delay_seconds} is not a number of seconds, up to 10 years")
+        if self.wall_limit is not None and not self.wall_limit <= LONGEST_SECONDS:
+            raise UsageError(f"wall_limit: {self.wall_limit} is not a number of seconds, up to 10 years")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,6 +67,7 @@ class Claims:
     stopped: Callable[[], bool]
     patience: float
     _parked: list[_Parked] = field(default_factory=list)
+    _without_lane: frozenset[str] = frozenset()
 
     async def start_held(self) -> None:
         """What was enqueued as already claimed starts at once."""
@@ -87,21 +89,34 @@ class Claims:
         for job_type in types:
             if not ready.get(job_type):
                 self.pool.admission.leave(job_type)
-        ours = {job_type: ready[job_type] for job_type in self._in_turn(set(types) & set(ready))}
+        ours = {
+            job_type: ready[job_type] for job_type in self._in_turn([each for each in ready if each in types])
+        }
         for job_type, waiting in ours.items():
             started += await self._take_type(job_type, waiting, batch_id)
+        self._without_lane = frozenset(filter(self.pool.wants_lane, ours))
         # By now whoever waits for room is known to wait.
         for job_type, waiting in ours.items():
             if not any(self.pool.wants_lane(other) for other in ours if other != job_type):
                 await self._take_ahead(job_type, waiting, batch_id)
         return started
 
-    def _in_turn(self, types: Collection[str]) -> list[str]:
-        """Those in line for room first, as they came; of the others the larger first: small ones fit beside large ones,
-        and large ones not beside many small ones."""
+    def _in_turn(self, types: Sequence[str]) -> list[str]:
+        """Those in line for room first, as they came; then those who lacked a lane, as their jobs stand in line: to be
+        large is no reason to have the next one as well. Of the others the larger first: small ones fit beside large
+        ones, and large ones not beside many small ones.
+
+        Args:
+            types: As their jobs stand in line.
+        """
         line = {who: place for place, (who, _, _) in enumerate(self.pool.admission.waiting)}
-        share = self.pool.admission.share
-        return sorted(types, key=lambda each: (line.get(each, len(line)), -share(self.pool.typical(each))))
+
+        def turn(job_type: str) -> tuple[int, float]:
+            lacked = job_type in self._without_lane
+            share = math.inf if lacked else self.pool.admission.share(self.pool.typical(job_type))
+            return line.get(job_type, len(line)), -share
+
+        return sorted(types, key=turn)
 
     def _look(self, batch_id: str | None, most: int) -> tuple[dict[str, int], list[QueueRecord]]:
         """What waits, and the limits of the queues. Blocking."""
@@ -144,7 +159,9 @@ class Claims:
 
     async def _may_claim(self, job_type: str) -> bool:
         if self.stopped() or not self.pool.has_lane(job_type):
-            self.pool.admission.leave(job_type)
+            # Whom only the lanes of others keep out stays in line: they would be full again when it is next asked.
+            if self.stopped() or not self.pool.wants_lane(job_type):
+                self.pool.admission.leave(job_type)
             return False
         if any(each.job_type == job_type for each in self._parked):
             return False

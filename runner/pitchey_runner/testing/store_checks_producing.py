@@ -9,7 +9,7 @@ import pytest
 
 from pitchey_core.errors import StoreError
 from pitchey_runner.store.interface import JobStore
-from pitchey_runner.store.records import CostGroup, JobFilter, JobState, ManifestCommit, Priority
+from pitchey_runner.store.records import CostGroup, JobFilter, JobState, ManifestCommit, Priority, Unique
 from pitchey_runner.testing.store_samples import ManualClock, completed, failed, job, one_claimed, worker
 
 __all__ = ["ProducingChecks"]
@@ -101,6 +101,16 @@ class ProducingChecks:
         assert store.counts() == {JobState.PENDING: 1}
         jobs = [job() for _ in range(1500)]
         assert store.enqueue(jobs) == [each.id for each in jobs]
+
+    def test_one_id_twice_is_refused_for_that_whatever_its_key_says(self, store: JobStore) -> None:
+        twice = job(unique=Unique("key"))
+        with pytest.raises(StoreError, match="is there already"):
+            store.enqueue([twice, job(), twice])
+        assert store.counts() == {}
+        store.enqueue([twice])
+        with pytest.raises(StoreError, match="is there already"):
+            store.enqueue([job(), twice])
+        assert store.counts() == {JobState.PENDING: 1}
 
     def test_nothing_enqueued(self, store: JobStore) -> None:
         assert store.enqueue([]) == []

@@ -66,7 +66,7 @@ class ModelDependencies(ModelLines):
         item = (job.batch_id, job.item_key)
         if None not in item and item in {(j.new.batch_id, j.new.item_key) for j in self._jobs.values()}:
             return None
-        if (holder := self._holder(job)) is not None:
+        if (holder := self._holder(job)) is not None and holder.new.id != job.id:
             self._stands_for[job.id] = holder.new.id
             return holder.new.id
         if job.id in self._jobs or job.max_attempts < 1:

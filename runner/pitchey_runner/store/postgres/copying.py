@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import psycopg
@@ -20,7 +19,9 @@ MANY: Final = 1000
 which is less, is pipelined."""
 
 _INSERT: Final = re.compile(r"\s*INSERT INTO (\w+) \(([\w\s,]+)\)\s*VALUES \(([:\w\s,]+)\)\s*\Z")
-_ROWS_AT_ONCE: Final = 1000
+_LETTERS_AT_ONCE: Final = 256 << 10
+_LETTERS_PER_COPY: Final = 4 << 20
+"""The server's patience with a statement counts from its beginning, and so the way of all its rows to the server."""
 _NULL: Final = r"\N"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
@@ -33,10 +34,16 @@ def copy(raw: psycopg.Connection[Any], statement: str, columns: Columns) -> None
     """
     text, names = _copied(statement)
     rows = zip(*(_fields(columns[name]) for name in names), strict=True)
-    with raw.cursor().copy(text) as copying:
-        for part in _parts(map("\t".join, rows)):
-            still_answering()
-            copying.write(part)
+    parts = _parts(map("\t".join, rows))
+    part = next(parts, "")
+    while part:
+        still_answering()
+        with raw.cursor().copy(text) as copying:
+            left = _LETTERS_PER_COPY
+            while part and left > 0:
+                copying.write(part)
+                left -= len(part)
+                part = next(parts, "")
 
 
 @functools.cache
@@ -67,5 +74,13 @@ def _field(value: Any) -> str:
 
 
 def _parts(lines: Iterator[str]) -> Iterator[str]:
-    while part := list(islice(lines, _ROWS_AT_ONCE)):
+    part: list[str] = []
+    letters = 0
+    for line in lines:
+        part.append(line)
+        letters += len(line)
+        if letters >= _LETTERS_AT_ONCE:
+            yield "\n".join([*part, ""])
+            part, letters = [], 0
+    if part:
         yield "\n".join([*part, ""])

@@ -131,7 +131,7 @@ def _insert(connection: SqlConnection, job: NewJob, row: dict[str, Any]) -> str 
             return None
         if job.unique is not None:
             holder = connection.execute(line_statements.UNIQUE_HOLDER, row).fetchone()
-            if holder is not None:
+            if holder is not None and holder["id"] != job.id:
                 return str(holder["id"])
         if job.unique is None or connection.execute(STATE_OF, row).fetchone() is not None:
             break
