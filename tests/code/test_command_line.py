@@ -49,7 +49,7 @@ def test_a_verdict_is_no_failure(cli: Cli) -> None:
 def test_a_program_of_unknown_language(cli: Cli) -> None:
     ran = cli("code", "-c", "print(1)")
     assert ran.code == 2
-    assert "language is needed" in ran.err
+    assert "error: payload: language is needed: python, javascript or typescript\n" in ran.err
     ran = cli("code", "-l", "pyton", "-c", "print(1)")
     assert ran.code == 2
     assert "did you mean 'python'" in ran.err
