@@ -141,6 +141,19 @@ def test_logs(cli: Cli) -> None:
     assert cli("logs", job, "--attempt", "2").code == 2
 
 
+def test_attempts_before_and_after_a_retry_are_told_apart(cli: Cli) -> None:
+    job = submit(cli, "test-fail", "InputError", "--message", "first words")
+    cli("work", "--drain")
+    assert cli("dead", "edit", job, "--set", "message=last words", "--retry").code == 0
+    cli("work", "--drain")
+    assert [each["number"] for each in cli("status", job).data["attempts"]] == [1, 2]
+    assert "first words" in cli("logs", job, "--attempt", "1").out
+    assert "last words" in cli("logs", job, "--attempt", "2").out
+    assert {each["attempt"] for each in cli("logs", "-f", job, "--json").lines} == {1, 2}
+    ran = cli("logs", job, "--attempt", "3")
+    assert (ran.code, "it has 2" in ran.err) == (2, True)
+
+
 def test_what_a_failed_tool_has_said_is_kept(cli: Cli) -> None:
     ran = cli("test-fail", "ToolFailed", "--json")
     error = ran.data["error"]
