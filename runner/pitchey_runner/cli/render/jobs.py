@@ -67,8 +67,8 @@ def show_jobs(records: Sequence[JobRecord], *, as_json: bool) -> None:
     )
 
 
-def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -> None:
-    """One job with its attempts."""
+def show_job(record: JobRecord, attempts: Sequence[Attempt], *, answer: str, as_json: bool) -> None:
+    """One job with its attempts, and what it has found in words."""
     if as_json:
         write_json(
             {
@@ -95,6 +95,7 @@ def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -
             ("cost", dollars(format_usd(record.cost_nanos))),
             ("error", _trouble(record.error, remedy=True)),
             *(("artifact", line) for line in _artifact_lines(record.result or {})),
+            ("answer", answer.expandtabs() or None),
         ]
     )
     rows = [
@@ -120,8 +121,10 @@ def _memory(attempt: Attempt) -> str:
     return f"{amount(attempt.reserved_memory_bytes)}, {attempt.enforced_by or '…'}"
 
 
-def show_result(result: Mapping[str, Any], *, wall_seconds: float | None) -> None:
-    """The short summary after a one-shot job: outputs and cost on stdout, an error on stderr."""
+def show_result(result: Mapping[str, Any], *, answer: str, wall_seconds: float | None) -> None:
+    """The short summary after a one-shot job: answer, outputs and cost on stdout, an error on stderr."""
+    if answer:
+        click.echo(printable(answer.expandtabs()))
     for line in _artifact_lines(result):
         click.echo(line)
     for warning in result["facts"].get("warnings") or ():
