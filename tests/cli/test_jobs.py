@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -152,6 +153,14 @@ def test_attempts_before_and_after_a_retry_are_told_apart(cli: Cli) -> None:
     assert {each["attempt"] for each in cli("logs", "-f", job, "--json").lines} == {1, 2}
     ran = cli("logs", job, "--attempt", "3")
     assert (ran.code, "it has 2" in ran.err) == (2, True)
+
+
+def test_the_last_line_of_a_log_needs_no_end(cli: Cli) -> None:
+    job = cli("test-fail", "InputError", "--json").data["job_id"]
+    log = Path(cli("status", job).data["attempts"][0]["log_path"])
+    log.write_bytes(b"whole\nhalf \xe2\x82")
+    assert [each["line"] for each in cli("logs", job, "--json").lines] == ["whole", "half \ufffd"]
+    assert cli("logs", "-f", job, "--json").lines[-1] == {"attempt": 1, "line": "half \ufffd"}
 
 
 def test_what_a_failed_tool_has_said_is_kept(cli: Cli) -> None:
