@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["print_table"]
 
 _GAP: Final = 2
-_READABLE: Final = 24
-"""A text that has fewer columns than this goes beneath its row."""
+_MOST_LINES: Final = 2
+"""A text that needs more of them in the last column goes beneath its row."""
 
 _NARROW: Final = 8
 
@@ -56,7 +56,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     beneath = None
     if len(kept) > 1 and not kept[-1].numeric:
         left = console.width - sum(each.least + _GAP for each in kept[:-1])
-        if left < min(kept[-1].natural, _READABLE):
+        if left < max(kept[-1].least, kept[-1].natural / _MOST_LINES):
             beneath = kept.pop()
     widths = _widths(kept, console.width)
     console.print()
