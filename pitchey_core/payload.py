@@ -132,8 +132,11 @@ def parse_payload(model: type[P], data: Mapping[str, Any], *, what: str = "paylo
             raise UnknownName(f"value of {path}", str(first["input"]), choices) from None
         if first["type"] == "missing":
             raise UsageError(f"{what}: {path} is required") from None
-        shown = repr(first["input"])
-        raise UsageError(f"{what}: {path}: {first['msg']} (got {shown[:80]})") from None
+        where = f"{what}: {path}" if path else what
+        reason = first["msg"].removeprefix("Value error, ")
+        # The whole payload is no value that somebody got wrong.
+        got = f" (got {repr(first['input'])[:80]})" if path else ""
+        raise UsageError(f"{where}: {reason}{got}") from None
 
 
 @functools.cache

@@ -58,6 +58,10 @@ class Facts(BaseModel):
 
     partial: bool = False
 
+    def in_words(self) -> str:
+        """What a person at a terminal reads of them. Nothing, where the outputs are the answer."""
+        return ""
+
 
 P = TypeVar("P", bound=Payload)
 F = TypeVar("F", bound=Facts)

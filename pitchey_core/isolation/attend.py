@@ -13,6 +13,7 @@ from pitchey_core.isolation.jail.channel import receive
 from pitchey_core.isolation.policy import SandboxPolicy
 from pitchey_core.isolation.report import Captured, Verdict
 from pitchey_core.isolation.watch import Watch
+from pitchey_core.process.standstill import Standstill
 
 __all__ = ["SLOWEST_SAMPLE", "Attendance", "Stream"]
 
@@ -115,9 +116,16 @@ class Attendance:
         sample_at = self.started + interval
         ask_at = self.started + _CANCEL_POLL if cancelled is not None else float("inf")
         give_up_at = float("inf")
+        standstill = Standstill()
         while True:
             now = time.monotonic()
-            if self._turn(min(wall_at, sample_at, ask_at, give_up_at) - now) or now >= give_up_at:
+            due = min(wall_at, sample_at, ask_at, give_up_at) - now
+            over = self._turn(due)
+            # A paused job's program stood still as we did: its time did not run.
+            lost = standstill.lasted(due)
+            self.started += lost
+            wall_at += lost
+            if over or now >= give_up_at:
                 break
             now = time.monotonic()
             if self.reason is not None or self.cancelled:

@@ -17,6 +17,7 @@ from pitchey_core.process.launch import Argument, spawn, start_error
 from pitchey_core.process.limits import Completed, ProcessLimits
 from pitchey_core.process.pipes import Kept, Lines
 from pitchey_core.process.pump import Pump
+from pitchey_core.process.standstill import Standstill
 from pitchey_core.process.verdict import limit_error, verdict
 from pitchey_core.process.watch import TreeWatch
 
@@ -170,7 +171,10 @@ def _attend(
     wall_at = math.inf if limits.wall_seconds is None else started + limits.wall_seconds
     ask_at = math.inf if cancelled is None else started
     kill_at = math.inf
-    while not pump.wait(min(watch.next_at, wall_at, ask_at, kill_at) - time.monotonic()):
+    standstill = Standstill()
+    while not pump.wait(due := min(watch.next_at, wall_at, ask_at, kill_at) - time.monotonic()):
+        # A paused job's programs stood still as we did: their time did not run.
+        wall_at += standstill.lasted(due)
         now = time.monotonic()
         if now >= kill_at:
             break

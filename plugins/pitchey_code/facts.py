@@ -109,3 +109,27 @@ class CodeFacts(Facts):
     passed: int = 0
     syntax: list[Finding] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
+
+    def in_words(self) -> str:
+        """What it wrote, and how it ended if that is not ``ok``; tests and findings one a line."""
+        parts = [self._shown("stdout", self.stdout), self._shown("stderr", self.stderr)]
+        parts += [f"line {each.line}, column {each.column}: {each.message}" for each in self.syntax]
+        parts += [f"{each.name} was not collected: {each.reason}" for each in self.refused]
+        if self.tests:
+            wrong = ", ".join(str(each.number) for each in self.tests if not each.passed)
+            parts.append(
+                f"{self.passed} of {len(self.tests)} tests passed" + (f", not {wrong}" if wrong else "")
+            )
+        if self.verdict != "ok":
+            parts.append(f"verdict: {self.verdict}" + (f" ({how})" if (how := self._how()) else ""))
+        elif not self.ran:
+            parts.append("it can be parsed")
+        return "\n".join(part.rstrip("\n") for part in parts if part)
+
+    def _how(self) -> str:
+        status = None if self.exit_status is None else f"exit status {self.exit_status}"
+        return self.detail or self.signal or status or ""
+
+    def _shown(self, name: str, text: str) -> str:
+        stream = self.captured.get(name, Stream())
+        return f"{text}…" if stream.truncated or stream.shown_bytes < stream.bytes else text

@@ -15,6 +15,7 @@ from pitchey_code.reporting import added, fill, refuse_unbuilt, resources_of, sh
 from pitchey_code.runtimes import Runtime, runtime_for
 from pitchey_core.errors import InputError, LimitExceeded, UsageError
 from pitchey_core.isolation import SandboxPolicy, Verdict
+from pitchey_core.process.standstill import Standstill
 from pitchey_core.processor import Processor
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _test(payload: CodePayload, prepared: _Prepared, facts: CodeFacts, job: JobC
     program = prepared.runtime.program(prepared.file, payload.args, prepared.policy.memory_bytes)
     limit = job.limits.wall_seconds
     deadline = None if limit is None else time.monotonic() + limit - _MARGIN
+    standstill = Standstill()
     for number, case in enumerate(payload.tests, 1):
         left = prepared.policy.wall_seconds if deadline is None else deadline - time.monotonic()
         if left <= 0:
@@ -117,6 +119,9 @@ def _test(payload: CodePayload, prepared: _Prepared, facts: CodeFacts, job: JobC
             raise _late(number - 1, payload, job)
         right = verdict == "ok" and _same(report.stdout.data, _bytes(case.expected_stdout))
         usage = resources_of(report)
+        if deadline is not None:
+            # Its own limit does not run either while the job is paused.
+            deadline += standstill.lasted(usage.wall_seconds)
         answer = None if right else shown(report.stdout.data, _share(len(payload.tests)))[0]
         facts.tests.append(
             TestResult(number=number, passed=right, verdict=verdict, stdout=answer, usage=usage)

@@ -76,3 +76,14 @@ class InferenceFacts(Facts):
     runtime: RuntimeFacts
     timings: dict[str, float] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
+
+    def in_words(self) -> str:
+        """The answer to a single item, as far as it is words and numbers; how many were answered, of a list."""
+        if self.count != 1 or self.result is None:
+            failed = f", {self.failed} failed" if self.failed else ""
+            return f"{self.count} items{failed}"
+        return "\n".join(
+            f"{name}: {value}"
+            for name, value in self.result.model_dump(mode="json", exclude={"task"}).items()
+            if isinstance(value, str | int | float)
+        )

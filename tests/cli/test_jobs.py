@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,27 @@ def test_logs(cli: Cli) -> None:
     assert "the end" in ran.out
     assert {"attempt": 1, "line": "the end"} in cli("logs", job, "--json", "--attempt", "1").lines
     assert cli("logs", job, "--attempt", "2").code == 2
+
+
+def test_attempts_before_and_after_a_retry_are_told_apart(cli: Cli) -> None:
+    job = submit(cli, "test-fail", "InputError", "--message", "first words")
+    cli("work", "--drain")
+    assert cli("dead", "edit", job, "--set", "message=last words", "--retry").code == 0
+    cli("work", "--drain")
+    assert [each["number"] for each in cli("status", job).data["attempts"]] == [1, 2]
+    assert "first words" in cli("logs", job, "--attempt", "1").out
+    assert "last words" in cli("logs", job, "--attempt", "2").out
+    assert {each["attempt"] for each in cli("logs", "-f", job, "--json").lines} == {1, 2}
+    ran = cli("logs", job, "--attempt", "3")
+    assert (ran.code, "it has 2" in ran.err) == (2, True)
+
+
+def test_the_last_line_of_a_log_needs_no_end(cli: Cli) -> None:
+    job = cli("test-fail", "InputError", "--json").data["job_id"]
+    log = Path(cli("status", job).data["attempts"][0]["log_path"])
+    log.write_bytes(b"whole\nhalf \xe2\x82")
+    assert [each["line"] for each in cli("logs", job, "--json").lines] == ["whole", "half \ufffd"]
+    assert cli("logs", "-f", job, "--json").lines[-1] == {"attempt": 1, "line": "half \ufffd"}
 
 
 def test_what_a_failed_tool_has_said_is_kept(cli: Cli) -> None:

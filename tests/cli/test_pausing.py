@@ -48,6 +48,27 @@ def test_a_running_job_stands_still_while_it_is_paused(cli: Cli, eventually: Eve
     worker.communicate(timeout=30)
 
 
+def test_the_limits_of_a_paused_program_do_not_run(cli: Cli, eventually: Eventually) -> None:
+    code = "import time\nfor tick in range(15): time.sleep(0.1)\nprint('done')"
+    running = submit(cli, "code", "-l", "python", "-c", code, "--timeout", "3")
+    test = '{"stdin": "", "expected_stdout": "done"}'
+    tested = submit(
+        cli, "code", "-l", "python", "-c", code, "--timeout", "3", "--tests", test, "--wall-limit", "6"
+    )
+    worker = cli.start("work", "--types", "code")
+    for job in (running, tested):
+        eventually(lambda job=job: cli("status", job).data["status"] == "processing")
+    cli("pause", running, tested)
+    time.sleep(6)
+    cli("resume", running, tested)
+    for job in (running, tested):
+        done = eventually(lambda job=job: cli("status", job).data["result"])
+        assert done["facts"]["verdict"] == "ok", done
+    assert done["facts"]["passed"] == 1
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+
+
 def test_a_paused_queue_starts_nothing_and_lets_go_on_what_runs(cli: Cli, eventually: Eventually) -> None:
     counter = cli.folder / "counter"
     first = submit(cli, "test-sleep", "5", "--counter", str(counter))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pitchey_cli import Cli
+from terminal import Terminal
 
 import pitchey_runner
 from pitchey_runner.store import open_store
@@ -43,6 +44,31 @@ def test_queues_are_paused_limited_and_listed(cli: Cli) -> None:
     shown = cli("queues", "--no-json").out
     assert "test-noop" in shown
     assert "open" in shown
+
+
+def on_a_screen(cli: Cli, *args: str) -> str:
+    """What 80 columns show of a command."""
+    command = cli.command(*args)
+    terminal = Terminal(command, cwd=cli.folder, env=cli.env, columns=80, lines=60)
+    try:
+        assert terminal.ended() == 0, terminal.text
+        return terminal.text
+    finally:
+        terminal.close()
+
+
+def test_tables_fit_a_narrow_terminal_without_broken_words(cli: Cli) -> None:
+    job = submit(cli, "test-fail", "InputError", "--message", "a reason that is longer than any column " * 2)
+    cli("work", "--drain")
+    cli("queues", "set", "test-noop", "--max-running", "2", "--rate", "10/60")
+    listed = on_a_screen(cli, "list")
+    (row,) = [line.split() for line in listed.splitlines() if line.startswith(job[:8])]
+    assert row[:3] == [job[:8], "test-fail", "failed"]
+    assert "InputError: a reason that is longer than any column" in listed
+    tried = on_a_screen(cli, "status", job)
+    assert "InputError: a reason that is longer than any column" in tried.partition("outcome")[2]
+    headers = {"queue", "status", "waiting", "later", "running", "failed", "min", "rate", "slots"}
+    assert headers <= set(on_a_screen(cli, "queues").split())
 
 
 def test_all_queues_can_be_paused_at_once(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +93,34 @@ def test_slots_are_as_many_as_the_store_says(
     assert (reason["count"], reason["limit"], reason["held_by"]) == (1, 1, [holder])
     assert why["slots"] == 1
     assert "the only slot of queue test-sleep" in cli("why", second, "--no-json").out
+
+
+def test_slots_of_all_queues_together(cli: Cli, eventually: Eventually) -> None:
+    cli.environment.update(PITCHEY_TIMING__BEAT="1", PITCHEY_TIMING__LEASE="10")
+    holder = submit(cli, "test-sleep", "60")
+    cli.start("work", "--slots", "1")
+    eventually(lambda: running(cli, holder))
+    other = submit(cli, "test-noop")
+    reason = eventually(lambda: because(cli, other, "slots"))["reason"]
+    assert (reason["name"], reason["limit"], reason["held_by"]) == ("*", 1, [holder])
+    assert "the only slot on " in cli("why", other, "--no-json").out
+
+
+def test_a_worker_that_leaves_takes_no_job(cli: Cli, eventually: Eventually) -> None:
+    holder = submit(cli, "test-sleep", "60")
+    leaving = cli.start("work")
+    eventually(lambda: running(cli, holder))
+    leaving.send_signal(signal.SIGTERM)
+    second = submit(cli, "test-sleep", "60")
+    eventually(lambda: because(cli, second, "no_worker"))
+
+
+def test_a_worker_of_one_batch_takes_no_other_job(cli: Cli, eventually: Eventually) -> None:
+    cli.start("test-sleep", "60")
+    (holder,) = eventually(lambda: cli("list").lines)
+    second = submit(cli, "test-sleep", "60")
+    eventually(lambda: because(cli, second, "no_worker"))
+    assert cli("status", holder["id"]).data["status"] == "processing"
 
 
 def test_without_a_worker_the_line_is_reckoned_with_the_stores_slots(cli: Cli) -> None:

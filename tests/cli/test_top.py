@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,15 @@ def top(cli: Cli) -> Iterator[OpenTop]:
     yield start
     for each in opened:
         each.close()
+
+
+def test_a_terminated_top_leaves_the_terminal_as_it_was(top: OpenTop) -> None:
+    screen = top()
+    screen.shows(lambda: "q quit" in screen.text)
+    assert not screen.echoes
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.ended() == 130
+    assert screen.echoes
 
 
 def test_a_queue_is_paused_and_resumed_with_a_key(cli: Cli, top: OpenTop) -> None:

@@ -46,10 +46,25 @@ def test_a_verdict_is_no_failure(cli: Cli) -> None:
     assert (ran.data["status"], ran.data["facts"]["verdict"]) == ("completed", "runtime-error")
 
 
+def test_a_person_sees_what_a_program_wrote_and_how_it_ended(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "import sys\nprint('a\\x1b[2J')\nprint('why', file=sys.stderr)\nsys.exit(3)"
+    )
+    shown = cli("code", "bad.py", "--no-json").out
+    assert shown.startswith("a\\x1b[2J\nwhy\nverdict: runtime-error (it ended with exit status 3)\ncompleted")
+    (job,) = cli("list", "--json").lines
+    assert "verdict: runtime-error" in cli("status", job["id"], "--no-json").out
+    test = '{"stdin": "4", "expected_stdout": "5"}'
+    shown = cli("code", "-l", "python", "-c", "print(input())", "--tests", test, "--no-json").out
+    assert shown.startswith("0 of 1 tests passed, not 1\n")
+    shown = cli("code", "-l", "python", "-c", "print(", "--check", "syntax", "--no-json").out
+    assert shown.startswith("line 1, column 6: ")
+
+
 def test_a_program_of_unknown_language(cli: Cli) -> None:
     ran = cli("code", "-c", "print(1)")
     assert ran.code == 2
-    assert "language is needed" in ran.err
+    assert "error: payload: language is needed: python, javascript or typescript\n" in ran.err
     ran = cli("code", "-l", "pyton", "-c", "print(1)")
     assert ran.code == 2
     assert "did you mean 'python'" in ran.err

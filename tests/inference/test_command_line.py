@@ -21,6 +21,8 @@ def test_a_text(cli: Cli) -> None:
     ran = cli("inference", "-m", "sentiment-v1", "--text", "A wonderful film.", "--json")
     assert ran.code == 0, ran.err
     assert ran.data["facts"]["label"] == "positive"
+    shown = cli("inference", "-m", "sentiment-v1", "--text", "A wonderful film.", "--no-json").out
+    assert shown.startswith("label: positive\nscore: 0.")
 
 
 def test_providers_are_named_by_the_environment(cli: Cli) -> None:

@@ -59,6 +59,11 @@ class Terminal:
                 return line.rstrip()
         return ""
 
+    @property
+    def echoes(self) -> bool:
+        """Whether it shows what is typed, as it does to begin with."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 

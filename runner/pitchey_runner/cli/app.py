@@ -27,7 +27,7 @@ VERBS: Final = {
     "logs": "Show what a job has logged",
     "cancel": "Cancel jobs, running ones too",
     "retry": "Run failed and cancelled jobs again",
-    "dead": "The jobs that failed: list, show, retry, purge",
+    "dead": "The jobs that failed: list, show, edit, retry, purge",
     "pause": "Pause jobs, running ones too",
     "resume": "Let paused jobs go on",
     "queues": "The queues: list, pause, resume, set",

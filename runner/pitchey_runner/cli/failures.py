@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -29,7 +32,8 @@ def guarded(app: click.Command, args: Sequence[str] | None) -> int:
             # A file name may hold anything; it must not be what stops us.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app.main(words, prog_name="pitchey-run", standalone_mode=False, obj=invocation)
+        with _terminable():
+            code = app.main(words, prog_name="pitchey-run", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -42,6 +46,23 @@ def guarded(app: click.Command, args: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends verbs as Ctrl-C does: the terminal becomes what it was. Workers and batches bring their own way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _innermost(error: Exception) -> Exception:

@@ -14,7 +14,7 @@ from pitchey_runner.store.interface import Attempt, JobStore
 __all__ = ["follow", "log_path", "read_logs"]
 
 Write = Callable[[int, bytes], None]
-"""Takes the number of the attempt and a piece of its log."""
+"""Takes the number of the attempt, in the order in which they began, and a piece of its log."""
 
 _POLL_SECONDS: Final = 0.2
 _PIECE_BYTES: Final = 1 << 16
@@ -39,10 +39,10 @@ def read_logs(
     attempts = store.attempts(job_id)
     if not attempts:
         raise UsageError(f"job {job_id} has not run yet", remedy=f"pitchey-run logs -f {job_id} waits for it")
-    chosen = [each for each in attempts if attempt in (None, each.number)]
-    if not chosen:
+    number = attempt or len(attempts)
+    if number > len(attempts):
         raise UsageError(f"job {job_id} has no attempt {attempt}", remedy=f"it has {len(attempts)}")
-    _copy(log_path(data_dir, chosen[-1], job_id), 0, chosen[-1].number, write)
+    _copy(log_path(data_dir, attempts[number - 1], job_id), 0, number, write)
 
 
 def follow(store: JobStore, job_id: str, data_dir: Path, write: Write) -> None:
@@ -51,9 +51,9 @@ def follow(store: JobStore, job_id: str, data_dir: Path, write: Write) -> None:
     while True:
         record = store.get(job_id)
         finished = record is None or record.status.finished
-        for each in store.attempts(job_id):
+        for number, each in enumerate(store.attempts(job_id), start=1):
             start = read.get(each.claim_seq, 0)
-            read[each.claim_seq] = _copy(log_path(data_dir, each, job_id), start, each.number, write)
+            read[each.claim_seq] = _copy(log_path(data_dir, each, job_id), start, number, write)
         if finished:
             return
         time.sleep(_POLL_SECONDS)

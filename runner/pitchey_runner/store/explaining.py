@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pitchey_runner.store.buckets import available, next_start
@@ -72,6 +72,8 @@ def explain(job: JobRecord, about: Circumstances) -> Explanation:
         # A worker may have claimed it, and have no room for it now.
         reasons = tuple(why_no_room(job, _moment(about.now), about.workers))
     elif not job.status.finished:
+        takers = [each for each in about.workers if each.room is None or each.room.takes(job.batch_id)]
+        about = replace(about, workers=takers)
         reasons = tuple(_reasons(job, about))
     return Explanation(
         job.id,

@@ -49,6 +49,9 @@ class Room:
         capacity: All that jobs may reserve; vCPUs as often as they may be reserved.
         slots: Most slots of a type at a time, by what the worker has and what its queue allows.
         spare_bytes: Memory that nobody uses now, where that is less than what is not reserved: others use it.
+        in_all: Most slots of all types together; ``None``: no such limit.
+        leaving: It finishes what it runs, and starts nothing more.
+        batch_id: It takes the jobs of this batch only.
     """
 
     capacity: Capacity
@@ -56,6 +59,13 @@ class Room:
     needs: tuple[Need, ...] = ()
     slots: Mapping[str, int] = field(default_factory=dict)
     spare_bytes: int | None = None
+    in_all: int | None = None
+    leaving: bool = False
+    batch_id: str | None = None
+
+    def takes(self, batch_id: str | None) -> bool:
+        """Whether it starts jobs of that batch."""
+        return not self.leaving and self.batch_id in (None, batch_id)
 
     @property
     def free(self) -> Capacity:
@@ -88,4 +98,7 @@ class Room:
             ),
             record["slots"],
             record["spare_bytes"],
+            record.get("in_all"),
+            record.get("leaving", False),
+            record.get("batch_id"),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pitchey_core.capacity import Capacity
-from pitchey_runner.store.queue_records import Reason, ReasonKind
+from pitchey_runner.store.queue_records import ALL_QUEUES, Reason, ReasonKind
 from pitchey_runner.store.records import JobRecord, JobState
 from pitchey_runner.store.room import Lane, Need, Room
 
@@ -80,14 +80,17 @@ def why_no_room(job: JobRecord, now: datetime, workers: Sequence[WorkerRoom]) ->
             found.append((math.inf if wait is None else wait, list(_lacking(need, worker, _at(now, wait)))))
         elif job.status is JobState.PENDING:
             lanes = [n for n, each in enumerate(worker.room.lanes) if each.type == job.type]
-            most = worker.room.slots.get(job.type, 0)
+            most, whose = worker.room.slots.get(job.type, 0), job.type
+            in_all = worker.room.in_all
+            if len(lanes) < most and in_all is not None and len(worker.room.lanes) >= in_all:
+                lanes, most, whose = list(range(len(worker.room.lanes))), in_all, ALL_QUEUES
             if len(lanes) < most:
                 return
             waits = [_or_never(worker.remaining[n]) for n in lanes]
             wait = min(waits, default=math.inf)
             busy = Reason(
                 ReasonKind.SLOTS,
-                job.type,
+                whose,
                 len(lanes),
                 most,
                 until=_at(now, None if wait == math.inf else wait),

@@ -68,9 +68,9 @@ class Leases:
         while (left := due - anyio.current_time()) > 0:
             await anyio.sleep(min(left, _NEWS_SECONDS))
             room, told = self._room(), self._told
-            if told is None or (
-                (room.needs or told.needs) and (room.needs, room.lanes) != (told.needs, told.lanes)
-            ):
+            if told is None or room.leaving != told.leaving:
+                return
+            if (room.needs or told.needs) and (room.needs, room.lanes) != (told.needs, told.lanes):
                 return
 
     async def beat(self) -> None:

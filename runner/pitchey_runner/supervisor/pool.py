@@ -113,6 +113,12 @@ class Pool:
         return self.limits.get(job_type, self.host.queue(job_type).max_slots)
 
     @property
+    def most_in_all(self) -> int | None:
+        """Lanes of all types together; ``None``: as many as fit."""
+        most = self._most_in_all
+        return None if most == math.inf else int(most)
+
+    @property
     def _most_in_all(self) -> float:
         given = math.inf if self.max_slots is None else self.max_slots
         return min(given, self.limits.get(ALL_QUEUES, math.inf))

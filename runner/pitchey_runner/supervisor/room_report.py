@@ -42,4 +42,5 @@ def room_now(pool: Pool, held: Mapping[str, Held], needs: Sequence[Need], types:
         tuple(needs),
         {job_type: pool.obtainable(job_type) for job_type in types},
         spare if spare is not None and spare < here.memory_bytes - admission.reserved.memory_bytes else None,
+        pool.most_in_all,
     )

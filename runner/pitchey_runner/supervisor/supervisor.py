@@ -21,6 +21,7 @@ from pitchey_runner.store.interface import (
     JobRecord,
     JobStore,
     NewJob,
+    Room,
 )
 from pitchey_runner.supervisor.changes import heed_changes
 from pitchey_runner.supervisor.claiming import Claims
@@ -84,9 +85,7 @@ class Supervisor:
         self._me = this_worker(self.types, lease_seconds=host.settings.timing.lease)
         self._pool = Pool(host, executor or host.executor(), self._me.id, max_slots)
         self._held: dict[str, Held] = {}
-        self._leases = Leases(
-            store, self._me.id, host.settings.timing, self._held, lambda: self._claims.room(self.types)
-        )
+        self._leases = Leases(store, self._me.id, host.settings.timing, self._held, self._room)
         self._patience = host.settings.timing.lease
         self._pace = Pace(host, self._pool)
         self._teller = Teller(watcher, host.registry, store)
@@ -185,6 +184,10 @@ class Supervisor:
             self._lanes.fast = True
         self.interrupted = True
         self._change.set()
+
+    def _room(self) -> Room:
+        room = self._claims.room(self.types)
+        return replace(room, leaving=self.interrupted, batch_id=self.batch_id)
 
     # -- claiming -----------------------------------------------------------------------------------------------
 

@@ -19,12 +19,17 @@ from pitchey_runner.store.interface import Attempt, JobRecord
 __all__ = ["attempt_record", "input_name", "show_job", "show_jobs", "show_result"]
 
 
-def attempt_record(attempt: Attempt) -> dict[str, Any]:
-    """An attempt as JSON data."""
+def attempt_record(number: int, attempt: Attempt) -> dict[str, Any]:
+    """An attempt as JSON data.
+
+    Args:
+        number: From 1, in the order in which they began: that of the store begins anew when a job is retried by hand.
+    """
     record: dict[str, Any] = {}
     for each in fields(attempt):
         value = getattr(attempt, each.name)
         record[each.name] = value.isoformat() if isinstance(value, datetime) else value
+    record["number"] = number
     record["usage"] = attempt.usage.as_record() if attempt.usage else None
     record["cost_usd"] = format_usd(record.pop("cost_nanos"))
     return record
@@ -62,10 +67,15 @@ def show_jobs(records: Sequence[JobRecord], *, as_json: bool) -> None:
     )
 
 
-def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -> None:
-    """One job with its attempts."""
+def show_job(record: JobRecord, attempts: Sequence[Attempt], *, answer: str, as_json: bool) -> None:
+    """One job with its attempts, and what it has found in words."""
     if as_json:
-        write_json({**record.as_record(), "attempts": [attempt_record(each) for each in attempts]})
+        write_json(
+            {
+                **record.as_record(),
+                "attempts": [attempt_record(*each) for each in enumerate(attempts, start=1)],
+            }
+        )
         return
     progress = None if record.progress is None else f"{record.progress:.0%} {record.message or ''}".strip()
     write_pairs(
@@ -85,11 +95,12 @@ def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -
             ("cost", dollars(format_usd(record.cost_nanos))),
             ("error", _trouble(record.error, remedy=True)),
             *(("artifact", line) for line in _artifact_lines(record.result or {})),
+            ("answer", answer.expandtabs() or None),
         ]
     )
     rows = [
         (
-            each.number,
+            number,
             each.outcome.value if each.outcome else "processing",
             local_time(each.started_at),
             seconds((each.ended_at - each.started_at).total_seconds()) if each.ended_at else "",
@@ -97,7 +108,7 @@ def show_job(record: JobRecord, attempts: Sequence[Attempt], *, as_json: bool) -
             _memory(each),
             _trouble(each.error),
         )
-        for each in attempts
+        for number, each in enumerate(attempts, start=1)
     ]
     columns = [">attempt", "outcome", "started", ">time", ">cost", "memory", "error"]
     write_table(columns, rows, empty="not started yet")
@@ -110,8 +121,10 @@ def _memory(attempt: Attempt) -> str:
     return f"{amount(attempt.reserved_memory_bytes)}, {attempt.enforced_by or '…'}"
 
 
-def show_result(result: Mapping[str, Any], *, wall_seconds: float | None) -> None:
-    """The short summary after a one-shot job: outputs and cost on stdout, an error on stderr."""
+def show_result(result: Mapping[str, Any], *, answer: str, wall_seconds: float | None) -> None:
+    """The short summary after a one-shot job: answer, outputs and cost on stdout, an error on stderr."""
+    if answer:
+        click.echo(printable(answer.expandtabs()))
     for line in _artifact_lines(result):
         click.echo(line)
     for warning in result["facts"].get("warnings") or ():

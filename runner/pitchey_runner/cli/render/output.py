@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from pitchey_runner.cli.render.tables import print_table
 from pitchey_runner.cli.text import printable
 
 __all__ = ["write_json", "write_pairs", "write_table"]
@@ -31,24 +32,20 @@ def write_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, err: bool = False
 ) -> None:
     """A table, or the words for an empty one. Column names that start with ``>`` are for numbers."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )
-    for row in rows:
-        cells = ["" if cell is None else printable(str(cell)) for cell in row]
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
-    if not table.row_count:
+    shown = [[Text(cell, style=_STYLES.get(cell, "")) for cell in map(_cell, row)] for row in rows]
+    if not shown:
         click.echo(empty, err=err)
         return
     stream = sys.stderr if err else sys.stdout
-    Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH_OF_FILES).print(table)
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _WIDTH_OF_FILES)
+    print_table(console, columns, shown)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(str(value))
 
 
 def write_pairs(pairs: Iterable[tuple[str, object]]) -> None:

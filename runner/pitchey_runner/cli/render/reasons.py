@@ -154,7 +154,8 @@ def _no_room(reason: Reason, name: str) -> str:
     jobs = f"{'job' if len(held_by) == 1 else 'jobs'} {shown}{more}"
     if reason.kind is ReasonKind.SLOTS:
         slots = "the only slot" if reason.limit == 1 else f"all {reason.limit} slots"
-        return f"{slots} of queue {name} on {reason.host} {'works' if reason.limit == 1 else 'work'}: {jobs}"
+        of = "" if name == ALL_QUEUES else f" of queue {name}"
+        return f"{slots}{of} on {reason.host} {'works' if reason.limit == 1 else 'work'}: {jobs}"
     if name == "kept":
         return f"what is free on {reason.host} is kept for what has waited longer: {', '.join(held_by)}"
     wanted, free = (_measured(name, each or 0.0) for each in (reason.wanted, reason.free))
@@ -177,10 +178,10 @@ def _others_first(reason: Reason, name: str, until: str) -> tuple[str, str | Non
     count = reason.count or 0
     match reason.kind:
         case ReasonKind.CONCURRENCY:
-            return f"{count} jobs with its key {name!r} run; at most {reason.limit} may", None
+            return f"{_run(count, f'with its key {name!r}')}; at most {reason.limit} may", None
         case ReasonKind.QUEUE_LIMIT:
             remedy = f"pitchey-run queues set {_quoted(name)} --max-running N"
-            return f"{count} jobs of {_queue(name)} run; at most {reason.limit} may", remedy
+            return f"{_run(count, f'of {_queue(name)}')}; at most {reason.limit} may", remedy
         case ReasonKind.RATE:
             return (
                 f"the rate of {name if name != ALL_QUEUES else 'all queues'} lets the next job start at {until}",
@@ -190,6 +191,10 @@ def _others_first(reason: Reason, name: str, until: str) -> tuple[str, str | Non
             return "it is next in line", None
         case _:
             return f"{count} {'job stands' if count == 1 else 'jobs stand'} before it in line", None
+
+
+def _run(count: int, which: str) -> str:
+    return f"1 job {which} runs" if count == 1 else f"{count} jobs {which} run"
 
 
 def _queue(name: str) -> str:

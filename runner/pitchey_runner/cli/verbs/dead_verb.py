@@ -72,7 +72,7 @@ def show(invocation: Invocation, job_id: str) -> None:
     """Show one with the history of its attempts."""
     with invocation.open_store() as store:
         record = existing_job(store, resolve_id(store, job_id))
-        show_job(record, store.attempts(record.id), as_json=invocation.as_json)
+        show_job(record, store.attempts(record.id), answer="", as_json=invocation.as_json)
 
 
 @dead_verb.command("edit")
@@ -127,7 +127,7 @@ def edit(
             changes = replace(changes, **inputs_of(host, record.type, payload), payload=payload)
         store.edit(wanted, changes)
         (state,) = store.retry([wanted]) if again else [None]
-        show_job(existing_job(store, wanted), store.attempts(wanted), as_json=invocation.as_json)
+        show_job(existing_job(store, wanted), store.attempts(wanted), answer="", as_json=invocation.as_json)
     if state is JobState.FAILED:
         click.echo(f"{wanted} stays failed: another job has its unique key", err=True)
         return 1

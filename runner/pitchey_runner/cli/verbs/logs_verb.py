@@ -20,8 +20,7 @@ __all__ = ["logs_verb"]
 @click.pass_obj
 def logs_verb(invocation: Invocation, job_id: str, following: bool, attempt: int | None) -> None:
     """Show what a job and its programs have logged. ID may be the beginning of one."""
-    write = log_writer(as_json=bool(invocation.json))
-    with invocation.open_store() as store:
+    with invocation.open_store() as store, log_writer(as_json=bool(invocation.json)) as write:
         found = resolve_id(store, job_id)
         if following:
             follow(store, found, invocation.loaded.settings.data_dir, write)

@@ -11,6 +11,7 @@ import click
 
 from pitchey_core.errors import StoreError, error_from_record
 from pitchey_core.library import plan
+from pitchey_runner.cli.answers import answer_of
 from pitchey_runner.cli.failures import INTERRUPTED
 from pitchey_runner.cli.invocation import Invocation
 from pitchey_runner.cli.render.budgets import show_estimate
@@ -50,7 +51,8 @@ def run_verb(ctx: click.Context, processor: str) -> int:
     if invocation.as_json:
         write_json(result)
     else:
-        show_result(result, wall_seconds=record.processing_time_seconds)
+        answer = answer_of(invocation.registry, record.type, result)
+        show_result(result, answer=answer, wall_seconds=record.processing_time_seconds)
     if result["status"] == "completed":
         return 0
     if supervisor.interrupted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pitchey_runner.cli.answers import answer_of
 from pitchey_runner.cli.invocation import Invocation, existing_job, resolve_id
 from pitchey_runner.cli.render.jobs import show_job
 
@@ -17,4 +18,6 @@ def status_verb(invocation: Invocation, job_id: str) -> None:
     """Show a job with its attempts. ID may be the beginning of one."""
     with invocation.open_store() as store:
         record = existing_job(store, resolve_id(store, job_id))
-        show_job(record, store.attempts(record.id), as_json=invocation.as_json)
+        attempts = store.attempts(record.id)
+    answer = "" if invocation.as_json else answer_of(invocation.registry, record.type, record.result)
+    show_job(record, attempts, answer=answer, as_json=invocation.as_json)
