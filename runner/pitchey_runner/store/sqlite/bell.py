@@ -1,7 +1,8 @@
 """Word of commits, from whoever makes them to all who wait for one, in any process of this host.
 
-Who has committed opens and closes the file ``<db>.turn``, which costs microseconds, and the kernel tells those who
-watch it (inotify). Programs that write without this store ring no bell, so nobody relies on one: it ends a wait early.
+Who has committed what others may wait for opens and closes the file ``<db>.turn``, which costs microseconds, and the
+kernel tells those who watch it (inotify). Programs that write without this store ring no bell, nor does who claims or
+beats, so nobody relies on one: it ends a wait early.
 """
 
 from __future__ import annotations
