@@ -123,6 +123,18 @@ def test_a_worker_of_one_batch_takes_no_other_job(cli: Cli, eventually: Eventual
     assert cli("status", holder["id"]).data["status"] == "processing"
 
 
+def test_a_job_whose_worker_is_dead_does_not_run(cli: Cli, eventually: Eventually) -> None:
+    cli.environment.update(PITCHEY_TIMING__BEAT="1", PITCHEY_TIMING__LEASE="3")
+    runner = cli.start("test-sleep", "60")
+    (job,) = eventually(lambda: cli("list", "--status", "processing").lines)
+    assert cli("why", job["id"]).data["reasons"] == []
+    runner.kill()
+    runner.communicate()
+    data = eventually(lambda: because(cli, job["id"], "worker_lost"))
+    assert [each["kind"] for each in data["reasons"]] == ["worker_lost", "no_worker"]
+    assert "has lost its worker\n" in cli("why", job["id"], "--no-json").out
+
+
 def test_without_a_worker_the_line_is_reckoned_with_the_stores_slots(cli: Cli) -> None:
     """What workers have, nobody has said: the queue's figure counts, and not that of the settings."""
     from pitchey_runner.store import open_store

@@ -66,7 +66,7 @@ def test_the_error_of_a_job_is_raised_where_it_is_waited_for(jobs: Jobs) -> None
 
 def test_a_wait_can_end_before_the_job(jobs: Jobs) -> None:
     job = jobs.submit("test-noop")
-    with pytest.raises(TimeoutError, match=r"within 0\.1 s"):
+    with pytest.raises(TimeoutError, match=rf"job {job.id} has not finished within 0\.1 s"):
         job.wait(0.1)
     assert job.result is None
     assert job.cancel() is JobState.CANCELLED

@@ -82,7 +82,8 @@ class AsyncJob:
         """See :meth:`Job.wait`. Cancelling the wait leaves the job as it is."""
         with showing(show) as view:
             waiting = Waiting(self._jobs, [self.id], view=view)
-            (record,) = await until_async(self._jobs.store, waiting.look, timeout)
+            otherwise = f"job {self.id} has not finished"
+            (record,) = await until_async(self._jobs.store, waiting.look, timeout, otherwise)
         return await _call(finished_result, self._jobs, record, check=check)
 
     async def cancel(self) -> JobState:
@@ -156,7 +157,9 @@ class AsyncJobs:
         with showing(show) as view:
             waiting = Waiting(self.sync, by_id, view=view)
             while len(waiting):
-                for record in await until_async(self.sync.store, waiting.look, timeout):
+                for record in await until_async(
+                    self.sync.store, waiting.look, timeout, "no job has finished"
+                ):
                     yield by_id[record.id]
 
     @asynccontextmanager

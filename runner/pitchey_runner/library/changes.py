@@ -23,16 +23,19 @@ _LOOK_SECONDS: Final = 0.5
 """A look without a change: a delay may have passed, or the change was missed with a lost connection."""
 
 
-def until(store: JobStore, look: Callable[[], T | None], timeout: float | None) -> T:
+def until(
+    store: JobStore, look: Callable[[], T | None], timeout: float | None, otherwise: str = "nothing happened"
+) -> T:
     """Call ``look`` at each change of the store until it returns something.
 
     Args:
         timeout: Seconds to wait at most; ``None``: for ever.
+        otherwise: What to say when they are over.
 
     Raises:
         TimeoutError: The time is over.
     """
-    pauses = _Pauses(store, timeout)
+    pauses = _Pauses(store, timeout, otherwise)
     while True:
         with pauses.looking():
             if (found := look()) is not None:
@@ -45,9 +48,10 @@ async def until_async(
     store: JobStore,
     look: Callable[[], T | None],
     timeout: float | None,  # noqa: ASYNC109 - the same as of its twin
+    otherwise: str = "nothing happened",
 ) -> T:
     """The same, awaited; ``look`` is called in a worker thread."""
-    pauses = _Pauses(store, timeout)
+    pauses = _Pauses(store, timeout, otherwise)
     while True:
         with pauses.looking():
             if (found := await anyio.to_thread.run_sync(look)) is not None:
@@ -59,8 +63,9 @@ async def until_async(
 class _Pauses:
     """The pauses before the next look: short at first, longer while nothing changes."""
 
-    def __init__(self, store: JobStore, timeout: float | None) -> None:
+    def __init__(self, store: JobStore, timeout: float | None, otherwise: str) -> None:
         self._store = store
+        self._otherwise = otherwise
         self._timeout = timeout
         self._end = None if timeout is None else time.monotonic() + timeout
         self._began = self._looked = 0.0
@@ -83,7 +88,7 @@ class _Pauses:
         while True:
             now = time.monotonic()
             if self._end is not None and now >= self._end:
-                raise TimeoutError(f"it did not happen within {self._timeout:g} s")
+                raise TimeoutError(f"{self._otherwise} within {self._timeout:g} s")
             yield pause if self._end is None else min(pause, self._end - now)
             if time.monotonic() - self._looked >= _LOOK_SECONDS or self._counter() != self._seen:
                 return

@@ -239,7 +239,7 @@ class Jobs:
         with showing(show) as view:
             waiting = Waiting(self, by_id, view=view)
             while len(waiting):
-                for record in until(self.store, waiting.look, timeout):
+                for record in until(self.store, waiting.look, timeout, "no job has finished"):
                     yield by_id[record.id]
 
     def wait_for(
@@ -254,7 +254,8 @@ class Jobs:
 
         with showing(show) as view:
             waiting = Waiting(self, ids, view=view)
-            until(self.store, look, timeout)
+            which = f"job {ids[0]} has" if len(ids) == 1 else f"{len(ids)} jobs have"
+            until(self.store, look, timeout, f"{which} not finished")
         return [found[job_id] for job_id in ids]
 
     # -- working ----------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class Circumstances:
         parents: Of unmet dependencies: id, state, policy.
         queues: Those with limits that concern it.
         running: Jobs of its type that run.
+        worker_lost: Its worker has not been heard of for longer than its lease.
         workers: Live workers for its type, each with its room.
     """
 
@@ -61,6 +62,7 @@ class Circumstances:
     queues: Sequence[QueueLoad]
     budgets: Sequence[BudgetStatus]
     running: int
+    worker_lost: bool
     workers: Sequence[WorkerRoom]
     typical: Estimate | None
 
@@ -68,7 +70,12 @@ class Circumstances:
 def explain(job: JobRecord, about: Circumstances) -> Explanation:
     """Every reason that holds now, what somebody has to do something about first."""
     reasons: tuple[Reason, ...] = ()
-    if job.status is JobState.PROCESSING:
+    if job.status is JobState.PROCESSING and about.worker_lost:
+        # A live one takes it over; where there is none, it stays as it is.
+        reasons = (Reason(ReasonKind.WORKER_LOST, job.worker_id),)
+        if not about.workers:
+            reasons += (Reason(ReasonKind.NO_WORKER, job.type),)
+    elif job.status is JobState.PROCESSING:
         # A worker may have claimed it, and have no room for it now.
         reasons = tuple(why_no_room(job, _moment(about.now), about.workers))
     elif not job.status.finished:

@@ -261,6 +261,7 @@ class ReasonKind(StrEnum):
     NO_WORKER = "no_worker"
     RESOURCES = "resources"
     SLOTS = "slots"
+    WORKER_LOST = "worker_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,8 @@ class Reason:
             ``budget``: ``name``, with ``count`` of ``limit`` nano-dollars spent, ``until`` the next period.
             ``no_worker``: no live worker takes jobs of type ``name``. ``resources``: it wants ``wanted`` of the
             ``memory`` (bytes), ``vcpus`` or ``gpus`` of a worker on ``host``, of which ``free`` are, until ``until``;
-            or what is free is ``kept`` for another. ``slots``: all ``limit`` slots of queue ``name`` work there.
+            or what is free is ``kept`` for another. ``slots``: all ``limit`` slots of queue ``name``, or of all queues
+            (``*``), work there. ``worker_lost``: it runs by the store, and its worker ``name`` is silent.
         held_by: With ``resources`` and ``slots``: the jobs that have it now; with ``kept`` those for which it is kept,
             or their type.
     """

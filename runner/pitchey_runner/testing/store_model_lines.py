@@ -104,6 +104,12 @@ class ModelLines(ModelMoney):
                 queues=self._loads(new.type),
                 budgets=self.budgets(),
                 running=len(self._matching(JobFilter([_S.PROCESSING], [new.type]))),
+                worker_lost=job.worker_id is not None
+                and not any(
+                    each.info.id == job.worker_id
+                    and each.seen_at + timedelta(seconds=each.info.lease_seconds) > now
+                    for each in self.workers()
+                ),
                 workers=[
                     self._room_of(each)
                     for each in self.workers()

@@ -100,6 +100,8 @@ def _turn(explanation: Explanation, reason: Reason, slots: int | None) -> float 
 
 def _state(explanation: Explanation, job: JobRecord) -> str:
     match JobState(explanation.state):
+        case JobState.PROCESSING if _lost(explanation):
+            return "has lost its worker"
         case JobState.PROCESSING if job.pause_requested:
             return "is frozen: pitchey-run resume lets it go on"
         case JobState.PROCESSING if explanation.reasons:
@@ -110,6 +112,10 @@ def _state(explanation: Explanation, job: JobRecord) -> str:
             return f"does not wait: it is {state.value}"
         case state:
             return f"waits ({state.value})"
+
+
+def _lost(explanation: Explanation) -> bool:
+    return any(each.kind is ReasonKind.WORKER_LOST for each in explanation.reasons)
 
 
 def _when(start: datetime | None, now: datetime) -> str:
@@ -138,6 +144,8 @@ def in_words(reason: Reason, job: JobRecord) -> tuple[str, str | None]:
             spent, limit = (dollars(format_usd(each or 0)) for each in (reason.count, reason.limit))
             again = f"; the next period begins at {until}" if until else ""
             return f"the budget {name} is used up: {spent} of {limit}{again}", "pitchey-run budgets list"
+        case ReasonKind.WORKER_LOST:
+            return f"worker {name[:8]} is not heard of any more; another one takes the job over", None
         case ReasonKind.NO_WORKER:
             return f"no worker takes {name} jobs", "pitchey-run work"
         case ReasonKind.RESOURCES | ReasonKind.SLOTS:

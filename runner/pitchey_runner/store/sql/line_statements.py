@@ -15,6 +15,8 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM queue) OR EXISTS (SELECT 1 FROM budget WHER
 
 LIVE_WORKERS = "SELECT host, types, room FROM worker WHERE seen_at + lease_seconds * 1000000 > :now"
 
+LIVE_WORKER = "SELECT 1 FROM worker WHERE id = :id AND seen_at + lease_seconds * 1000000 > :now"
+
 LIMIT_QUEUE = """
 INSERT INTO queue (name, max_running, rate_limit, rate_us, max_slots)
 VALUES (:name, :max_running, :rate_limit, :rate_us, :max_slots)

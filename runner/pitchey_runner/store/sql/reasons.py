@@ -100,6 +100,7 @@ def why(connection: SqlConnection, now: int, job_id: str) -> Explanation | None:
         ],
         budgets=statuses(connection, now),
         running=connection.execute(line_statements.RUNNING_OF_TYPE, named).fetchone()["running"],
+        worker_lost=_lost(connection, now, row["worker_id"]),
         workers=_workers(connection, now, row["type"]),
         typical=estimate(connection, row["type"], row["input_bytes"]),
     )
@@ -114,6 +115,11 @@ def estimate(connection: SqlConnection, job_type: str, input_bytes: int | None) 
         for row in rows
     ]
     return estimate_from(job_type, samples, input_bytes)
+
+
+def _lost(connection: SqlConnection, now: int, worker_id: str | None) -> bool:
+    named = {"id": worker_id, "now": now}
+    return worker_id is not None and connection.execute(line_statements.LIVE_WORKER, named).fetchone() is None
 
 
 def _workers(connection: SqlConnection, now: int, job_type: str) -> list[WorkerRoom]:
