@@ -133,10 +133,14 @@ class Storm:
             wait_until(self.is_over, 120 + len(self.jobs) / 5, "the end of all jobs")
         except AssertionError as error:
             raise AssertionError(f"{error}; left:\n{self.unfinished()}") from None
+        # The last one may have been started while the others ended the last jobs; a signal that comes before it heeds
+        # signals would simply kill it.
+        wait_until(lambda: all(map(_heeds_sigterm, self.runners)), 60, "the start of the last worker")
         for runner in self.runners:
             runner.signal(signal.SIGTERM)
         for runner in self.runners:
-            assert runner.wait() == 0, runner.log.read_text()
+            code = runner.wait()
+            assert code == 0, f"exit status {code}\n{runner.log.read_text()}"
 
     def unfinished(self) -> str:
         records = [record for job in self.jobs if (record := self.store.get(job.id)) is not None]
@@ -241,3 +245,9 @@ def _check_leftovers(workplace: Workplace) -> None:
         folder = workplace.data_dir / name
         assert not folder.exists() or list(folder.iterdir()) == [], name
     assert list((workplace.root / "out").rglob(".pitchey*")) == []
+
+
+def _heeds_sigterm(runner: RunningSupervisor) -> bool:
+    status = Path(f"/proc/{runner.process.pid}/status").read_text("ascii", "replace")
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)

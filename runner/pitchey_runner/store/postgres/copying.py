@@ -14,9 +14,8 @@ from pitchey_runner.store.sql.connection import Columns
 
 __all__ = ["MANY", "copy"]
 
-MANY: Final = 1000
-"""From so many rows on it is worth that nothing else can be asked meanwhile: what a worker claims or settles at once,
-which is less, is pipelined."""
+MANY: Final = 200
+"""From so many rows on it is faster than a prepared statement, which needs one round trip less."""
 
 _INSERT: Final = re.compile(r"\s*INSERT INTO (\w+) \(([\w\s,]+)\)\s*VALUES \(([:\w\s,]+)\)\s*\Z")
 _LETTERS_AT_ONCE: Final = 256 << 10
