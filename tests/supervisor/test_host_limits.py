@@ -84,7 +84,8 @@ def test_of_those_that_come_together_the_large_one_starts_first_and_small_ones_b
         workplace,
         instance_types={"large": {"vcpus": 1, "memory_bytes": 5 * GIB}},
         processors={"test-sleep": {"instance_type": "large"}},
-        host={"vcpus": 2, "memory_bytes": 6 * GIB},
+        # For one small job beside it, and what a slot holds that waits for the next.
+        host={"vcpus": 2, "memory_bytes": 13 * GIB // 2},
     )
     small = [workplace.job("test-noop", value=number) for number in range(3)]
     large = replace(workplace.job("test-sleep", seconds=1.5), instance_type="large")
