@@ -16,8 +16,8 @@ __all__ = ["print_table"]
 _GAP: Final = 2
 _MOST_LINES: Final = 2
 """A text that needs more of them in the last column goes beneath its row."""
-
 _NARROW: Final = 8
+"""Columns of words are broken as far as this before a number is."""
 
 
 @dataclass(frozen=True, slots=True)
